@@ -1,0 +1,306 @@
+//! What a client is: the metadata of RFC 7591 §2, its secret's hash, and its credentials object (tenants and roles).
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::{
+    ClientSecretHash, ParseError, Resources, Role, Scope, TENANT_ACCESS, TenantName, scope::ScopeToken, text::text_type,
+};
+
+text_type! {
+    /// A client identifier (RFC 6749 §2.2): 1 to 255 of the characters space to `~` (Appendix A.1).
+    ClientId,
+    |text| (1..=255).contains(&text.len()) && text.bytes().all(|b| matches!(b, 0x20..=0x7E)),
+    "a client id is 1 to 255 printable ASCII characters"
+}
+
+/// How a client proves itself (RFC 7591 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TokenEndpointAuthMethod {
+    /// The secret in the `Authorization: Basic` header; the default.
+    #[default]
+    ClientSecretBasic,
+    /// The secret in the body.
+    ClientSecretPost,
+}
+
+/// A registered client, with all that one token request needs to know of it: what a [`ClientStore`](crate::ClientStore)
+/// finds.
+///
+/// ```
+/// use client_credentials::{Client, ClientSecret, ClientSecretHash, RandomSource, Role};
+///
+/// let random = RandomSource::default();
+/// let secret = ClientSecret::generate(&random)?;
+/// let client = Client::builder("billing")
+///     .client_secret_hash(ClientSecretHash::generated(&secret, &random)?)
+///     .seacatauth_credentials(true)
+///     .scope("invoices:read")
+///     .tenant("my-corporation")
+///     .role(Role::new("my-corporation/accountant", ["invoice:edit"])?)
+///     .build()?;
+/// assert_eq!(client.client_id().as_str(), "billing");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    client_id: ClientId,
+    client_name: Option<String>,
+    token_endpoint_auth_method: TokenEndpointAuthMethod,
+    client_secret_hash: Option<ClientSecretHash>,
+    client_secret_expires_at: Option<OffsetDateTime>,
+    seacatauth_credentials: bool,
+    scope: Option<Scope>,
+    default_scope: Option<Scope>,
+    expiration: Option<Duration>,
+    /// Sorted, each once.
+    tenants: Vec<TenantName>,
+    roles: Vec<Role>,
+    global: Resources,
+    /// By tenant that a role is in: the global resources and its own. Sorted, so that a mint finds and shares them.
+    per_tenant: Vec<(TenantName, Resources)>,
+}
+
+impl Client {
+    /// Starts with a client that has no secret, no scope, no tenant and no role, and that may not use the grant.
+    pub fn builder(client_id: &str) -> ClientBuilder {
+        ClientBuilder::new(client_id)
+    }
+
+    /// The client identifier.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// A name for people to read.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&str> {
+        self.client_name.as_deref()
+    }
+
+    /// The one authentication method that the client may use.
+    #[must_use]
+    pub const fn token_endpoint_auth_method(&self) -> TokenEndpointAuthMethod {
+        self.token_endpoint_auth_method
+    }
+
+    /// The stored form of its secret.
+    #[must_use]
+    pub const fn client_secret_hash(&self) -> Option<&ClientSecretHash> {
+        self.client_secret_hash.as_ref()
+    }
+
+    /// When the secret stops counting.
+    #[must_use]
+    pub const fn client_secret_expires_at(&self) -> Option<OffsetDateTime> {
+        self.client_secret_expires_at
+    }
+
+    /// Whether the client may use the client credentials grant.
+    #[must_use]
+    pub const fn seacatauth_credentials(&self) -> bool {
+        self.seacatauth_credentials
+    }
+
+    /// The scope tokens that it may ask for, tenants aside.
+    #[must_use]
+    pub const fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
+    }
+
+    /// The scope that counts when a request has none (RFC 6749 §3.3).
+    #[must_use]
+    pub const fn default_scope(&self) -> Option<&Scope> {
+        self.default_scope.as_ref()
+    }
+
+    /// The lifetime of its tokens, where it has one of its own.
+    #[must_use]
+    pub const fn expiration(&self) -> Option<Duration> {
+        self.expiration
+    }
+
+    /// The tenants that are assigned to its credentials, by name.
+    #[must_use]
+    pub fn tenants(&self) -> &[TenantName] {
+        &self.tenants
+    }
+
+    /// The roles that are assigned to its credentials.
+    #[must_use]
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// The resources of its global roles.
+    pub(crate) const fn global(&self) -> &Resources {
+        &self.global
+    }
+
+    /// The resources that it holds in `tenant`, the global ones included.
+    pub(crate) fn resources_in(&self, tenant: &TenantName) -> Resources {
+        let at = self.per_tenant.binary_search_by(|(name, _)| name.cmp(tenant)).ok();
+        at.and_then(|at| self.per_tenant.get(at))
+            .map_or_else(|| self.global.clone(), |(_, resources)| resources.clone())
+    }
+
+    /// The assigned tenant of this name.
+    pub(crate) fn assigned(&self, name: &str) -> Option<&TenantName> {
+        let at = self.tenants.binary_search_by(|tenant| tenant.as_str().cmp(name)).ok()?;
+        self.tenants.get(at)
+    }
+
+    /// Whether tenants that are not assigned are open to it, as long as they exist.
+    pub(crate) fn has_access_to_all_tenants(&self) -> bool {
+        self.global.hold(&[TENANT_ACCESS])
+    }
+}
+
+/// A client in the making, from [`Client::builder`].
+///
+/// What cannot be parsed is told by [`ClientBuilder::build`], so that a chain needs one `?`.
+#[derive(Debug)]
+#[must_use]
+pub struct ClientBuilder(Result<Client, ClientError>);
+
+/// Which member of a client is wrong, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{member}`: {expected}")]
+pub struct ClientError {
+    member: &'static str,
+    expected: ParseError,
+}
+
+impl ClientError {
+    /// The member's name, as in RFC 7591 or the provisioning file.
+    #[must_use]
+    pub const fn member(&self) -> &'static str {
+        self.member
+    }
+
+    /// What would be right.
+    #[must_use]
+    pub const fn expected(&self) -> ParseError {
+        self.expected
+    }
+}
+
+impl ClientBuilder {
+    fn new(client_id: &str) -> Self {
+        let client_id = ClientId::parse(client_id).map_err(|expected| ClientError { member: "client_id", expected });
+        Self(client_id.map(|client_id| Client {
+            client_id,
+            client_name: None,
+            token_endpoint_auth_method: TokenEndpointAuthMethod::default(),
+            client_secret_hash: None,
+            client_secret_expires_at: None,
+            seacatauth_credentials: false,
+            scope: None,
+            default_scope: None,
+            expiration: None,
+            tenants: Vec::new(),
+            roles: Vec::new(),
+            global: Resources::default(),
+            per_tenant: Vec::new(),
+        }))
+    }
+
+    fn set(self, set: impl FnOnce(&mut Client)) -> Self {
+        Self(self.0.map(|mut client| {
+            set(&mut client);
+            client
+        }))
+    }
+
+    fn parse<T>(self, member: &'static str, parsed: Result<T, ParseError>, set: impl FnOnce(&mut Client, T)) -> Self {
+        match parsed {
+            Ok(value) => self.set(|client| set(client, value)),
+            Err(expected) => Self(self.0.and(Err(ClientError { member, expected }))),
+        }
+    }
+
+    /// A name for people to read.
+    pub fn client_name(self, name: impl Into<String>) -> Self {
+        self.set(|client| client.client_name = Some(name.into()))
+    }
+
+    /// The one authentication method that the client may use; [`TokenEndpointAuthMethod::ClientSecretBasic`] unless said.
+    pub fn token_endpoint_auth_method(self, method: TokenEndpointAuthMethod) -> Self {
+        self.set(|client| client.token_endpoint_auth_method = method)
+    }
+
+    /// The stored form of its secret. Without one the client cannot authenticate.
+    pub fn client_secret_hash(self, hash: ClientSecretHash) -> Self {
+        self.set(|client| client.client_secret_hash = Some(hash))
+    }
+
+    /// From when on the secret does not count any more.
+    pub fn client_secret_expires_at(self, at: OffsetDateTime) -> Self {
+        self.set(|client| client.client_secret_expires_at = Some(at))
+    }
+
+    /// Whether the client may use the client credentials grant; no, unless said.
+    pub fn seacatauth_credentials(self, enabled: bool) -> Self {
+        self.set(|client| client.seacatauth_credentials = enabled)
+    }
+
+    /// The scope tokens that it may ask for. Tenants need no entry here: they are allowed by being assigned.
+    pub fn scope(self, scope: &str) -> Self {
+        self.parse("scope", Scope::parse(scope), |client, scope| client.scope = Some(scope))
+    }
+
+    /// The scope that counts when a request has none. It is checked like one that was asked for.
+    pub fn default_scope(self, scope: &str) -> Self {
+        self.parse("default_scope", Scope::parse(scope), |client, scope| client.default_scope = Some(scope))
+    }
+
+    /// The lifetime of its tokens in place of the configured one, up to the configured maximum; in whole seconds.
+    pub fn expiration(self, expiration: Duration) -> Self {
+        self.set(|client| client.expiration = Some(expiration))
+    }
+
+    /// Assigns a tenant to its credentials.
+    pub fn tenant(self, name: &str) -> Self {
+        self.parse("tenants", TenantName::parse(name), |client, tenant| client.tenants.push(tenant))
+    }
+
+    /// Assigns a role to its credentials.
+    pub fn role(self, role: Role) -> Self {
+        self.set(|client| client.roles.push(role))
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// The first member that could not be parsed, or a default scope that the client could not ask for.
+    pub fn build(self) -> Result<Client, ClientError> {
+        let mut client = self.0?;
+        let registered = |token: &str| client.scope.as_ref().is_some_and(|scope| scope.contains(token));
+        let allowed = |token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(token) if !registered(token));
+        if !client.default_scope.iter().flat_map(Scope::tokens).all(allowed) {
+            let expected = ParseError("a default scope is made of tokens of `scope` and of tenants");
+            return Err(ClientError { member: "default_scope", expected });
+        }
+        client.tenants.sort();
+        client.tenants.dedup();
+        client.global = resources(&Resources::default(), &client.roles, None);
+        let tenants: BTreeSet<TenantName> =
+            client.roles.iter().filter_map(|role| TenantName::parse(role.id().tenant()?).ok()).collect();
+        client.per_tenant = tenants
+            .into_iter()
+            .map(|tenant| (tenant.clone(), resources(&client.global, &client.roles, Some(tenant.as_str()))))
+            .collect();
+        Ok(client)
+    }
+}
+
+/// `inherited`, and what those of `roles` that are in `tenant` give.
+fn resources(inherited: &Resources, roles: &[Role], tenant: Option<&str>) -> Resources {
+    let roles = roles.iter().filter(|role| role.id().tenant() == tenant);
+    inherited.with(&roles.map(Role::resources).collect::<Vec<_>>())
+}

@@ -1,0 +1,151 @@
+//! The values that must not be seen: client secrets and access tokens, and the hashes that are kept instead.
+
+mod hash;
+
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::digest::{Digest, SHA256, digest};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use zeroize::Zeroizing;
+
+#[cfg(test)]
+pub(crate) use hash::counted;
+pub use hash::{ClientSecretHash, SecretClass};
+
+use crate::{BackendError, RandomSource};
+
+/// How many random bytes a generated secret and an opaque token have; twice what a brute-force search could cover.
+const RANDOM_LEN: usize = 32;
+
+/// A client secret (RFC 6749 §2.3.1), as it is shown to its client once.
+///
+/// `Debug` is redacted, the memory is zeroed on drop, and [`ClientSecret::expose`] is the only way to the text.
+///
+/// ```
+/// use client_credentials::{ClientSecret, ClientSecretHash, RandomSource};
+///
+/// let secret = ClientSecret::generate(&RandomSource::default())?;
+/// let stored = ClientSecretHash::generated(&secret, &RandomSource::default())?.to_text();
+///
+/// let hash: ClientSecretHash = stored.parse().unwrap();
+/// assert!(hash.verify(secret.expose()));
+/// assert_eq!(format!("{secret:?}"), "ClientSecret(…)");
+/// # Ok::<(), client_credentials::BackendError>(())
+/// ```
+pub struct ClientSecret(Zeroizing<String>);
+
+impl ClientSecret {
+    /// A new one: 32 random bytes as base64url, 43 characters.
+    ///
+    /// # Errors
+    /// When the source of randomness fails.
+    pub fn generate(random: &RandomSource) -> Result<Self, BackendError> {
+        random_text(random).map(Self)
+    }
+
+    /// Takes over one that was chosen or comes from elsewhere.
+    #[must_use]
+    pub fn new(secret: String) -> Self {
+        Self(Zeroizing::new(secret))
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // serde would put a value of the wrong type into its message, and that value may well be the secret.
+        String::deserialize(deserializer).map(Self::new).map_err(|_| D::Error::custom("a client secret is a string"))
+    }
+}
+
+/// An access token (RFC 6749 §1.4), as it is handed to the client.
+///
+/// `Debug` is redacted, the memory is zeroed on drop, and [`AccessToken::expose`] is the only way to the text.
+pub struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    /// A new opaque one: 32 random bytes as base64url, 43 characters.
+    ///
+    /// # Errors
+    /// When the source of randomness fails.
+    pub fn generate(random: &RandomSource) -> Result<Self, BackendError> {
+        random_text(random).map(Self)
+    }
+
+    /// Takes over one that an issuer made. RFC 6750 §2.1 wants it to be of letters, digits and `-._~+/`, with `=` only
+    /// at the end.
+    #[must_use]
+    pub fn new(token: String) -> Self {
+        Self(Zeroizing::new(token))
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What a store keeps in its place.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(self.expose())
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(…)")
+    }
+}
+
+/// The SHA-256 of an opaque token: it finds the token's row, and nobody gets from it to the token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a token that somebody presents.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(bytes(&digest(&SHA256, token.as_bytes())))
+    }
+
+    /// The bytes, to be used as a key.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// The bytes of a SHA-256.
+fn bytes(digest: &Digest) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}
+
+fn random_text(random: &RandomSource) -> Result<Zeroizing<String>, BackendError> {
+    let mut bytes = Zeroizing::new([0; RANDOM_LEN]);
+    random.fill(&mut *bytes)?;
+    // With its final capacity from the start, so that growing leaves no copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(RANDOM_LEN.div_ceil(3) * 4));
+    BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+    Ok(text)
+}
