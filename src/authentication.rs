@@ -1,0 +1,118 @@
+//! Who is asking: the credentials in a request (RFC 6749 §2.3), and whether they are the client's.
+
+mod basic;
+
+use std::{fmt, sync::Arc};
+
+use time::OffsetDateTime;
+
+use crate::{Client, ClientSecretHash, Config, Error, TokenEndpointAuthMethod, form::Decoded, request::Field};
+use basic::BasicCredentials;
+
+/// The credentials of a request, in the one way in which they came. `Debug` shows only the way.
+pub(crate) enum ClientAuthentication<'a> {
+    Basic(BasicCredentials),
+    Post { client_id: Decoded<'a>, client_secret: Decoded<'a> },
+}
+
+impl<'a> ClientAuthentication<'a> {
+    /// Takes the credentials from the `Authorization` header or from the body, and from one of them only (§2.3).
+    pub(crate) fn parse(
+        authorization: Field<'_>,
+        client_id: Option<Decoded<'a>>,
+        client_secret: Option<Decoded<'a>>,
+    ) -> Result<Self, Error> {
+        let header = match authorization {
+            Field::Absent => None,
+            Field::Once(value) => Some(value),
+            Field::Repeated => return Err(Error::SeveralAuthentications),
+        };
+        match (header, client_id, client_secret) {
+            (Some(_), _, Some(_)) => Err(Error::SeveralAuthentications),
+            (Some(header), client_id, None) => {
+                let basic = BasicCredentials::parse(header)?;
+                match client_id {
+                    Some(id) if *id != *basic.client_id() => Err(Error::ClientIdMismatch),
+                    _ => Ok(Self::Basic(basic)),
+                }
+            }
+            (None, Some(client_id), Some(client_secret))
+                if is_credential(&client_id) && is_credential(&client_secret) =>
+            {
+                Ok(Self::Post { client_id, client_secret })
+            }
+            (None, Some(_), Some(_)) => Err(Error::MalformedCredentials),
+            (None, None, Some(_)) => Err(Error::MissingParameter("client_id")),
+            (None, _, None) => Err(Error::NoAuthentication),
+        }
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        match self {
+            Self::Basic(basic) => basic.client_id(),
+            Self::Post { client_id, .. } => client_id,
+        }
+    }
+
+    /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`].
+    ///
+    /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
+    pub(crate) fn authenticate(
+        &self,
+        client: Option<Arc<Client>>,
+        received_at: OffsetDateTime,
+        config: &Config,
+    ) -> Result<Arc<Client>, Error> {
+        // A store that compares without case must not let one client pass for another.
+        let client = client.filter(|client| client.client_id().as_str() == self.client_id());
+        let registered = client.as_ref().and_then(|client| client.client_secret_hash());
+        let verified = match registered {
+            Some(hash) => hash.verify(self.client_secret()),
+            None => ClientSecretHash::decoy(config.unknown_client_secret_class()).verify(self.client_secret()),
+        };
+
+        let has_secret = registered.is_some();
+        let client = client.ok_or(Error::UnknownClient)?;
+        if !has_secret {
+            return Err(Error::NoSecretRegistered);
+        }
+        if !verified {
+            return Err(Error::WrongSecret);
+        }
+        if client.client_secret_expires_at().is_some_and(|at| at <= received_at) {
+            return Err(Error::ExpiredSecret);
+        }
+        if client.token_endpoint_auth_method() != self.method() {
+            return Err(Error::WrongMethod);
+        }
+        Ok(client)
+    }
+
+    fn client_secret(&self) -> &str {
+        match self {
+            Self::Basic(basic) => basic.client_secret(),
+            Self::Post { client_secret, .. } => client_secret,
+        }
+    }
+
+    const fn method(&self) -> TokenEndpointAuthMethod {
+        match self {
+            Self::Basic(_) => TokenEndpointAuthMethod::ClientSecretBasic,
+            Self::Post { .. } => TokenEndpointAuthMethod::ClientSecretPost,
+        }
+    }
+}
+
+impl fmt::Debug for ClientAuthentication<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.method())
+    }
+}
+
+/// RFC 6749 Appendix A.1 and A.2 leave no room for control characters, nor does RFC 7617 §2. Other characters than
+/// theirs are let through: no registered identifier has them, but a secret from another system may.
+fn is_credential(text: &str) -> bool {
+    // Without an early exit the compiler looks at many bytes at once, and nearly every credential ends here.
+    let printable_ascii = text.bytes().fold(true, |all, b| all & matches!(b, 0x20..=0x7E));
+    printable_ascii || !text.chars().any(char::is_control)
+}

@@ -1,0 +1,131 @@
+//! `Authorization: Basic` as RFC 6749 §2.3.1 uses it: RFC 7617, with both halves form-encoded first.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT};
+use zeroize::Zeroizing;
+
+use super::is_credential;
+use crate::{Error, form};
+
+/// Client identifier and secret in one buffer, one after the other: the identifier ends at `split`.
+pub(crate) struct BasicCredentials {
+    decoded: Zeroizing<String>,
+    split: usize,
+}
+
+impl BasicCredentials {
+    /// Parses the value of an `Authorization` header.
+    pub(super) fn parse(header: &[u8]) -> Result<Self, Error> {
+        let mut parts = header.trim_ascii().splitn(2, |b| *b == b' ');
+        if !parts.next().unwrap_or_default().eq_ignore_ascii_case(b"basic") {
+            return Err(Error::UnsupportedScheme);
+        }
+        Self::decode(parts.next().unwrap_or_default().trim_ascii()).ok_or(Error::MalformedCredentials)
+    }
+
+    fn decode(token68: &[u8]) -> Option<Self> {
+        // With its final capacity from the start, so that growing leaves no copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(token68.len().div_ceil(4) * 3));
+        STANDARD_PAD_INDIFFERENT.decode_vec(token68, &mut bytes).ok()?;
+        let colon = bytes.iter().position(|b| *b == b':')?;
+
+        // Decoding never lengthens, so both halves are decoded where they are and then moved together.
+        let (id, secret) = bytes.split_at_mut(colon);
+        let split = form::decode_in_place(id)?;
+        let secret_len = form::decode_in_place(secret.get_mut(1..)?)?;
+        bytes.copy_within(colon + 1..colon + 1 + secret_len, split);
+        bytes.truncate(split + secret_len);
+
+        let decoded = Zeroizing::new(form::into_text(bytes)?);
+        (split > 0 && decoded.is_char_boundary(split) && is_credential(&decoded)).then_some(Self { decoded, split })
+    }
+
+    pub(super) fn client_id(&self) -> &str {
+        self.decoded.split_at(self.split).0
+    }
+
+    pub(super) fn client_secret(&self) -> &str {
+        self.decoded.split_at(self.split).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::BASE64_STANDARD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(header: impl AsRef<[u8]>) -> Result<(String, String), Error> {
+        BasicCredentials::parse(header.as_ref()).map(|basic| (basic.client_id().into(), basic.client_secret().into()))
+    }
+
+    fn of(text: impl AsRef<[u8]>) -> String {
+        format!("Basic {}", BASE64_STANDARD.encode(text))
+    }
+
+    #[test]
+    fn rfc6749_2_3_1_basic() {
+        // The example of RFC 6749 §2.3.1.
+        assert_eq!(
+            parse("Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3").unwrap(),
+            ("s6BhdRkqt3".into(), "7Fjfp0ZBr1KtDRbnfVdmIw".into())
+        );
+        for (text, id, secret) in [
+            ("a:b", "a", "b"),
+            ("a:b:c", "a", "b:c"),
+            ("a%3Ab:c%2Bd+e%25", "a:b", "c+d e%"),
+            ("%C3%A9:%E2%82%AC", "é", "€"),
+            ("a:", "a", ""),
+        ] {
+            assert_eq!(parse(of(text)).unwrap(), (id.into(), secret.into()), "{text}");
+        }
+        for scheme in ["basic", "BASIC", "bAsIc"] {
+            assert!(parse(format!("{scheme}   YTpi ")).is_ok(), "{scheme}");
+        }
+        assert!(parse("Basic YTpiYg").is_ok(), "without padding");
+    }
+
+    #[test]
+    fn rfc7617_2_malformed_basic() {
+        for text in [
+            &b""[..],
+            b"ab",
+            b":",
+            b":b",
+            b"a:\xff",
+            b"\xff:b",
+            b"a\n:b",
+            b"a:%00",
+            b"a:%7F",
+            b"a%zz:b",
+            b"a:b%",
+            b"%C3:%A9",
+            b"\xc3:\xa9",
+        ] {
+            assert!(matches!(parse(of(text)), Err(Error::MalformedCredentials)), "{text:?}");
+        }
+        for header in ["Basic", "Basic ", "Basic !", "Basic YTpi YTpi", "Basic YTp", "Basic\u{a0}YTpi"] {
+            assert!(parse(header).is_err(), "{header:?}");
+        }
+        for header in ["", " ", "Bearer YTpi", "Basicx YTpi", "Basic\tYTpi", "Digest a=b"] {
+            assert!(matches!(parse(header), Err(Error::UnsupportedScheme)), "{header:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_what_a_client_encodes(id in "[^\\p{Cc}]{1,20}", secret in "[^\\p{Cc}]{0,40}") {
+            let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let header = of(format!("{}:{}", encode(&id), encode(&secret)));
+            prop_assert_eq!(parse(header).unwrap(), (id, secret));
+        }
+
+        #[test]
+        fn any_bytes_are_credentials_or_refused(header in prop::collection::vec(any::<u8>(), 0..60), text in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _: Result<_, Error> = parse(header);
+            if let Ok((id, secret)) = parse(of(text)) {
+                prop_assert!(is_credential(&id) && is_credential(&secret));
+            }
+        }
+    }
+}
