@@ -1,0 +1,5 @@
+//! What a caller can ask for, one module an endpoint.
+
+mod token;
+
+pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

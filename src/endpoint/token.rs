@@ -1,0 +1,67 @@
+//! The token endpoint (RFC 6749 §3.2), for the client credentials grant (§4.4).
+
+mod authorize;
+mod parse;
+mod respond;
+#[cfg(test)]
+mod tests;
+
+pub use authorize::{AuthenticatedRequest, AuthorizedRequest};
+pub use parse::TokenRequest;
+pub use respond::TokenResponse;
+
+use crate::{AuthorizationServer, BackendError, ClientStore, Error, Reply, Request, TenantName, TokenIssuer};
+
+/// Answers an access token request (RFC 6749 §4.4.2). There is always a reply.
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use client_credentials::{
+///     AuthorizationServer, Config, MemoryStore, OpaqueIssuer, Provisioning, Request, handle_token_request, now,
+/// };
+///
+/// let clients = r#"[{"client_id": "billing", "client_secret": "an example, which nobody should ever use",
+///                    "token_endpoint_auth_method": "client_secret_post", "seacatauth_credentials": true}]"#;
+/// let store = MemoryStore::from(Provisioning::from_json(clients)?);
+/// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+///
+/// let request = Request::new("POST", now())
+///     .header("Content-Type", b"application/x-www-form-urlencoded")
+///     .body(b"grant_type=client_credentials&client_id=billing&client_secret=an+example,+which+nobody+should+ever+use");
+/// let reply = handle_token_request(&server, &request).await;
+/// assert_eq!(reply.status(), 200);
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+pub async fn handle_token_request<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Reply
+where
+    S: ClientStore,
+    T: TokenIssuer,
+{
+    match respond(server, request).await {
+        Ok(response) => response.into(),
+        Err(cause) => Reply::error(cause, server.config()),
+    }
+}
+
+/// The walk: each step consumes what the one before it made, and there is no other way to make it.
+async fn respond<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<TokenResponse, Error>
+where
+    S: ClientStore,
+    T: TokenIssuer,
+{
+    let config = server.config();
+    let request = TokenRequest::parse(request, config)?; //                     §4.4.2
+    let client = server.store().find_client(request.client_id()).await?;
+    let request = request.authenticate(client, config)?; //                     §2.3
+    let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
+    let request = request.authorize(&tenants, config)?; //                      §3.3
+    let access_token = server.issuer().issue(request.claims()).await?; //       §1.4
+    Ok(request.respond(access_token)) //                                        §4.4.3, §5.1
+}
+
+/// Which of these tenants there are. Nearly every request names none of them, and then the store is not asked.
+async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
+    if tenants.is_empty() { Ok(Vec::new()) } else { store.existing_tenants(tenants).await }
+}

@@ -1,0 +1,178 @@
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::TokenResponse;
+use crate::{
+    AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, TenantName, form::Decoded,
+    scope::ScopeToken,
+};
+
+/// A token request whose client has proven who it is.
+#[derive(Debug)]
+pub struct AuthenticatedRequest<'a> {
+    client: Arc<Client>,
+    scope: Option<Decoded<'a>>,
+    received_at: OffsetDateTime,
+}
+
+/// A token request whose client may have the token: [`AuthorizedRequest::claims`] says what it will say.
+#[derive(Debug)]
+pub struct AuthorizedRequest {
+    claims: Claims,
+}
+
+impl<'a> AuthenticatedRequest<'a> {
+    pub(super) const fn new(client: Arc<Client>, scope: Option<Decoded<'a>>, received_at: OffsetDateTime) -> Self {
+        Self { client, scope, received_at }
+    }
+
+    /// The client that is asking.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The tenants for which a store has to say whether they exist: those that the scope names, that are not assigned to
+    /// the client, and that are open to it all the same by [`TENANT_ACCESS`](crate::TENANT_ACCESS).
+    #[must_use]
+    pub fn unassigned_tenants(&self) -> Vec<TenantName> {
+        if !self.client.has_access_to_all_tenants() {
+            return Vec::new();
+        }
+        let named = |token| match ScopeToken::parse(token) {
+            ScopeToken::Tenant(name) if self.client.assigned(name).is_none() => TenantName::parse(name).ok(),
+            _ => None,
+        };
+        self.requested().map(|scope| distinct(scope).filter_map(named).collect()).unwrap_or_default()
+    }
+
+    /// Decides what the client gets: whether it may use the grant (§5.2), which scope (§3.3), and for how long.
+    ///
+    /// `existing` are those of [`AuthenticatedRequest::unassigned_tenants`] that exist.
+    ///
+    /// # Errors
+    /// When the client may not use the grant, or may not have all of the scope.
+    pub fn authorize(self, existing: &[TenantName], config: &Config) -> Result<AuthorizedRequest, Error> {
+        let client = &*self.client;
+        if !client.seacatauth_credentials() {
+            return Err(Error::GrantNotEnabled);
+        }
+        let mut granted =
+            Granted { client, scope: String::with_capacity(self.requested().map_or(0, str::len)), tenants: Vec::new() };
+        let mut any_tenant = false;
+        for token in self.requested().into_iter().flat_map(distinct) {
+            match ScopeToken::parse(token) {
+                ScopeToken::AnyTenant => any_tenant = true,
+                ScopeToken::AllTenants => granted.all_tenants(),
+                ScopeToken::Tenant(name) => granted.tenant(name, existing)?,
+                ScopeToken::Registered(token) => granted.registered(token)?,
+            }
+        }
+        if any_tenant {
+            granted.any_tenant()?;
+        }
+        // A scope has no way to say "nothing" (§3.3), so a request that gets nothing of what it asked for is refused.
+        if self.requested().is_some() && granted.scope.is_empty() {
+            return Err(Error::NoTenantAssigned);
+        }
+        let lifetime = client.expiration().unwrap_or_else(|| config.client_credentials_grant_expiration());
+        let lifetime = lifetime.min(config.client_credentials_grant_max_expiration());
+        Ok(AuthorizedRequest {
+            claims: Claims::new(
+                client.client_id().clone(),
+                granted.scope(),
+                Authorization::new(client.global().clone(), granted.tenants),
+                self.received_at,
+                self.received_at.saturating_add(time::Duration::try_from(lifetime).unwrap_or(time::Duration::MAX)),
+            ),
+        })
+    }
+
+    /// What was asked for, or what counts in its place (§3.3).
+    fn requested(&self) -> Option<&str> {
+        self.scope.as_deref().or_else(|| self.client.default_scope().map(Scope::as_str))
+    }
+}
+
+impl AuthorizedRequest {
+    /// What the token has to say: what a [`TokenIssuer`](crate::TokenIssuer) takes.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Puts the issued token into the response.
+    #[must_use]
+    pub fn respond(self, access_token: AccessToken) -> TokenResponse {
+        TokenResponse::new(access_token, self.claims)
+    }
+}
+
+/// What a client gets, token by token, in the order of the request.
+struct Granted<'c> {
+    client: &'c Client,
+    scope: String,
+    tenants: Vec<(TenantName, Resources)>,
+}
+
+impl Granted<'_> {
+    fn scope(&self) -> Option<Scope> {
+        (!self.scope.is_empty()).then(|| Scope::of_tokens(&self.scope))
+    }
+
+    fn registered(&mut self, token: &str) -> Result<(), Error> {
+        if !self.client.scope().is_some_and(|registered| registered.contains(token)) {
+            return Err(Error::ScopeNotRegistered);
+        }
+        self.push(&[token]);
+        Ok(())
+    }
+
+    fn tenant(&mut self, name: &str, existing: &[TenantName]) -> Result<(), Error> {
+        let open = || existing.iter().find(|tenant| tenant.as_str() == name && self.client.has_access_to_all_tenants());
+        let tenant = self.client.assigned(name).or_else(open).ok_or(Error::TenantNotAssigned)?;
+        self.push_tenant(&tenant.clone(), self.tenants.len());
+        Ok(())
+    }
+
+    fn all_tenants(&mut self) {
+        let named = self.tenants.len();
+        for tenant in self.client.tenants() {
+            self.push_tenant(tenant, named);
+        }
+    }
+
+    fn any_tenant(&mut self) -> Result<(), Error> {
+        if self.tenants.is_empty() {
+            let first = self.client.tenants().first().ok_or(Error::NoTenantAssigned)?;
+            self.push_tenant(first, 0);
+        }
+        Ok(())
+    }
+
+    /// Adds a tenant unless it is among the first `named` ones already.
+    fn push_tenant(&mut self, tenant: &TenantName, named: usize) {
+        if !self.tenants.iter().take(named).any(|(name, _)| name == tenant) {
+            self.tenants.push((tenant.clone(), self.client.resources_in(tenant)));
+            self.push(&["tenant:", tenant.as_str()]);
+        }
+    }
+
+    fn push(&mut self, token: &[&str]) {
+        if !self.scope.is_empty() {
+            self.scope.push(' ');
+        }
+        self.scope.extend(token.iter().copied());
+    }
+}
+
+/// The tokens of a scope, each once. Quadratic, in a number that `max_scope_tokens` bounds.
+fn distinct(scope: &str) -> impl Iterator<Item = &str> {
+    let earlier = move |n| scope.split(' ').take(n);
+    scope
+        .split(' ')
+        .enumerate()
+        .filter(move |(n, token)| !earlier(*n).any(|other| other == *token))
+        .map(|(_, token)| token)
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::AuthenticatedRequest;
+use crate::{
+    Client, Config, Error, Request, authentication::ClientAuthentication, form, form::Decoded, scope::is_scope,
+};
+
+/// An access token request (RFC 6749 §4.4.2) that is well-formed, from a client that nobody has checked yet.
+#[derive(Debug)]
+pub struct TokenRequest<'a> {
+    authentication: ClientAuthentication<'a>,
+    scope: Option<Decoded<'a>>,
+    received_at: OffsetDateTime,
+}
+
+impl<'a> TokenRequest<'a> {
+    /// Parses a request.
+    ///
+    /// # Errors
+    /// When it is over a limit of the configuration, or is not what §2.3, §3.2 and §4.4.2 ask for.
+    pub fn parse(request: &Request<'a>, config: &Config) -> Result<Self, Error> {
+        let Parameters { grant_type, scope, client_id, client_secret } = Parameters::parse(request.form(config)?)?;
+        let authentication = ClientAuthentication::parse(request.authorization(), client_id, client_secret)?;
+        match grant_type.as_deref() {
+            Some("client_credentials") => {}
+            Some(_) => return Err(Error::UnsupportedGrantType),
+            None => return Err(Error::MissingParameter("grant_type")),
+        }
+        if let Some(scope) = scope.as_deref() {
+            if scope.bytes().filter(|b| *b == b' ').count() >= config.max_scope_tokens() {
+                return Err(Error::TooManyScopeTokens);
+            }
+            if !is_scope(scope) {
+                return Err(Error::MalformedScope);
+            }
+        }
+        Ok(Self { authentication, scope, received_at: request.received_at() })
+    }
+
+    /// The client identifier that the request claims, to look the client up by.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.authentication.client_id()
+    }
+
+    /// Checks the client's credentials (§2.3) against what the look-up found, which is `None` for an unknown client.
+    ///
+    /// It costs one verification of a secret in any case, so call it for an unknown client too.
+    ///
+    /// # Errors
+    /// When these are not the credentials of this client; a client that is not the one asked for counts as unknown.
+    pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {
+        let client = self.authentication.authenticate(client, self.received_at, config)?;
+        Ok(AuthenticatedRequest::new(client, self.scope, self.received_at))
+    }
+}
+
+/// The parameters that this endpoint knows (§2.3.1, §4.4.2).
+#[derive(Default)]
+struct Parameters<'a> {
+    grant_type: Option<Decoded<'a>>,
+    scope: Option<Decoded<'a>>,
+    client_id: Option<Decoded<'a>>,
+    client_secret: Option<Decoded<'a>>,
+}
+
+impl<'a> Parameters<'a> {
+    /// §3.2: a parameter without a value counts as absent, an unknown one is ignored, a known one may stand there once.
+    fn parse(form: &'a [u8]) -> Result<Self, Error> {
+        let mut parameters = Self::default();
+        for (name, value) in form::pairs(form) {
+            let name = form::decode(name)?;
+            let (name, parameter) = match &*name {
+                "grant_type" => ("grant_type", &mut parameters.grant_type),
+                "scope" => ("scope", &mut parameters.scope),
+                "client_id" => ("client_id", &mut parameters.client_id),
+                "client_secret" => ("client_secret", &mut parameters.client_secret),
+                _ => continue,
+            };
+            if value.is_empty() {
+                continue;
+            }
+            if parameter.replace(form::decode(value)?).is_some() {
+                return Err(Error::RepeatedParameter(name));
+            }
+        }
+        Ok(parameters)
+    }
+}

@@ -1,0 +1,51 @@
+use crate::{AccessToken, Claims, Reply, json};
+
+/// A successful response (RFC 6749 §5.1): the token, and what is to be known of it. It never has a refresh token
+/// (§4.4.3).
+#[derive(Debug)]
+pub struct TokenResponse {
+    access_token: AccessToken,
+    claims: Claims,
+}
+
+impl TokenResponse {
+    pub(super) const fn new(access_token: AccessToken, claims: Claims) -> Self {
+        Self { access_token, claims }
+    }
+
+    /// The token.
+    #[must_use]
+    pub const fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    /// Its lifetime in seconds.
+    #[must_use]
+    pub fn expires_in(&self) -> u64 {
+        self.claims.lifetime().as_secs()
+    }
+
+    /// The scope that was issued, which need not be the one that was asked for. A token without any scope has none.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.claims.scope().map(crate::Scope::as_str)
+    }
+}
+
+impl From<TokenResponse> for Reply {
+    fn from(response: TokenResponse) -> Self {
+        let (access_token, scope) = (response.access_token().expose(), response.scope());
+        // The rest takes less than 100 bytes, so the buffer does not grow and leaves no copy of the token behind.
+        let mut body = Vec::with_capacity(100 + access_token.len() + scope.map_or(0, str::len));
+        body.extend_from_slice(b"{\"access_token\":");
+        json::text(&mut body, access_token);
+        body.extend_from_slice(b",\"token_type\":\"Bearer\",\"expires_in\":");
+        json::value(&mut body, &response.expires_in());
+        if let Some(scope) = scope {
+            body.extend_from_slice(b",\"scope\":");
+            json::text(&mut body, scope);
+        }
+        body.push(b'}');
+        Self::ok(body)
+    }
+}

@@ -1,0 +1,46 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod access;
+mod authentication;
+mod client;
+mod clock;
+mod config;
+mod duration;
+mod endpoint;
+mod error;
+mod form;
+mod issuer;
+mod json;
+mod provisioning;
+mod random;
+mod reply;
+mod request;
+mod scope;
+mod secret;
+mod server;
+mod store;
+mod text;
+mod token;
+
+pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};
+pub use client::{Client, ClientBuilder, ClientError, ClientId, TokenEndpointAuthMethod};
+pub use clock::now;
+pub use config::{Config, ConfigError};
+pub use endpoint::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};
+pub use error::{BackendError, Error, ErrorCode, ErrorResponse};
+pub use issuer::{
+    AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
+};
+pub use provisioning::{Provisioning, ProvisioningError};
+pub use random::RandomSource;
+pub use reply::Reply;
+pub use request::Request;
+pub use scope::{Scope, TenantName};
+pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
+pub use server::AuthorizationServer;
+pub use store::{AnyClientStore, ClientStore, MemoryStore, TokenStore};
+pub use text::ParseError;
+/// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.
+pub use time;
+pub use token::Claims;

@@ -1,0 +1,264 @@
+//! Clients and roles from a JSON file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use time::OffsetDateTime;
+
+use crate::{
+    BackendError, Client, ClientId, ClientSecret, ClientSecretHash, MemoryStore, RandomSource, Resources, Role, RoleId,
+    Scope, SecretClass, TenantName, TokenEndpointAuthMethod, duration, text::Text,
+};
+
+/// Clients and roles as a file gives them, checked whole: either all of it is right, or there is no value of this type.
+///
+/// The file is a JSON array of clients, or an object:
+///
+/// ```
+/// use client_credentials::{MemoryStore, Provisioning};
+///
+/// let provisioning = Provisioning::from_json(r#"{
+///     "roles": {"my-corporation/accountant": ["invoice:edit"]},
+///     "clients": [{
+///         "client_id": "billing",
+///         "client_secret_hash": "$sha256$c2FsdHNhbHRzYWx0$Q0RHT53CtciwOCYf7rIhYJijQ77H28Pc67lxGYf4epM",
+///         "seacatauth_credentials": true,
+///         "scope": "invoices:read",
+///         "tenants": ["my-corporation"],
+///         "roles": ["my-corporation/accountant"]
+///     }]
+/// }"#)?;
+/// let store = MemoryStore::from(provisioning);
+/// # Ok::<(), client_credentials::ProvisioningError>(())
+/// ```
+///
+/// | member of a client | meaning |
+/// | --- | --- |
+/// | `client_id` | required |
+/// | `client_name` | a name for people |
+/// | `client_secret` | the secret itself, hashed when the file is read; or |
+/// | `client_secret_hash` | the text of a [`ClientSecretHash`] |
+/// | `client_secret_class` | how to hash `client_secret`: `generated` or `chosen`; unless said, 32 characters or more count as generated |
+/// | `client_secret_expires_at` | seconds since 1970, or 0 for never (RFC 7591 §3.2.1) |
+/// | `token_endpoint_auth_method` | `client_secret_basic` (default) or `client_secret_post` |
+/// | `seacatauth_credentials` | whether it may use the grant; `false` unless said |
+/// | `scope` | the scope tokens that it may ask for, tenants aside |
+/// | `default_scope` | the scope that counts when it asks for none |
+/// | `client_credentials_grant_expiration` | the lifetime of its tokens |
+/// | `tenants`, `roles` | what is assigned to its credentials |
+///
+/// | member of the object | meaning |
+/// | --- | --- |
+/// | `clients` | the clients |
+/// | `roles` | the resources of each role, by its id; `*/superuser` is always there |
+/// | `tenants` | tenants that exist beside those that are assigned to a client |
+#[derive(Debug)]
+pub struct Provisioning {
+    clients: Vec<Client>,
+    tenants: BTreeSet<TenantName>,
+}
+
+impl Provisioning {
+    /// Reads and checks a whole file, and hashes the secrets in it. Chosen secrets take a tenth of a second each, or more.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: which entry, which member, and what would be right.
+    pub fn from_json(json: &str) -> Result<Self, ProvisioningError> {
+        let file: File = match json.trim_start().as_bytes().first() {
+            Some(b'[') => File { clients: deserialize(json, "clients")?, ..File::default() },
+            _ => deserialize(json, "")?,
+        };
+        let roles = file.roles.into_iter().map(|(id, resources)| Role::from_parts(id, resources));
+        let roles: BTreeMap<RoleId, Role> =
+            roles.chain([Role::superuser()]).map(|role| (role.id().clone(), role)).collect();
+
+        let (mut known, mut clients) = (BTreeSet::new(), Vec::new());
+        for (n, entry) in file.clients.into_iter().enumerate() {
+            let at = format!("clients[{n}]");
+            if !known.insert(entry.client_id.clone()) {
+                return Err(ProvisioningError::new(
+                    &at,
+                    "client_id",
+                    format!("`{}` is there already", entry.client_id),
+                ));
+            }
+            clients.push(entry.client(&roles, &at)?);
+        }
+        Ok(Self { clients, tenants: file.tenants })
+    }
+
+    /// The clients, in their order.
+    #[must_use]
+    pub fn clients(&self) -> &[Client] {
+        &self.clients
+    }
+
+    /// The clients, for a store of one's own.
+    #[must_use]
+    pub fn into_clients(self) -> Vec<Client> {
+        self.clients
+    }
+
+    /// The tenants that exist beside those that are assigned to a client.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantName> {
+        self.tenants.iter()
+    }
+}
+
+impl From<Provisioning> for MemoryStore {
+    fn from(provisioning: Provisioning) -> Self {
+        let store = Self::default();
+        provisioning.tenants.into_iter().for_each(|tenant| store.insert_tenant(tenant));
+        provisioning.clients.into_iter().for_each(|client| store.insert(client));
+        store
+    }
+}
+
+/// What is wrong with a provisioning file. It never repeats a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}`: {problem}")]
+pub struct ProvisioningError {
+    path: String,
+    problem: String,
+    #[source]
+    source: Option<BackendError>,
+}
+
+impl ProvisioningError {
+    fn new(entry: &str, member: &str, problem: impl Into<String>) -> Self {
+        Self { path: [entry, member].join("."), problem: problem.into(), source: None }
+    }
+
+    /// Where it is, such as `clients[2].scope`; `.` for the file as a whole.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+fn deserialize<T: DeserializeOwned>(json: &str, root: &str) -> Result<T, ProvisioningError> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        ProvisioningError {
+            path: if path == "." { path } else { root.to_owned() + &path },
+            problem: problem(error.inner()),
+            source: None,
+        }
+    })?;
+    deserializer.end().map_err(|error| ProvisioningError {
+        path: ".".into(),
+        problem: problem(&error),
+        source: None,
+    })?;
+    Ok(value)
+}
+
+/// What serde has to say, without the value that it found: that may be a secret in the wrong place.
+fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid type: ") || found.starts_with("invalid value: ") => {
+            format!("this is not {expected}")
+        }
+        _ => text,
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    clients: Vec<Entry>,
+    #[serde(default)]
+    roles: BTreeMap<RoleId, Resources>,
+    #[serde(default)]
+    tenants: BTreeSet<TenantName>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    client_id: ClientId,
+    client_name: Option<String>,
+    client_secret: Option<ClientSecret>,
+    client_secret_hash: Option<ClientSecretHash>,
+    client_secret_class: Option<SecretClass>,
+    #[serde(default)]
+    client_secret_expires_at: i64,
+    #[serde(default)]
+    token_endpoint_auth_method: TokenEndpointAuthMethod,
+    #[serde(default)]
+    seacatauth_credentials: bool,
+    scope: Option<Scope>,
+    default_scope: Option<Scope>,
+    client_credentials_grant_expiration: Option<Text>,
+    #[serde(default)]
+    tenants: Vec<TenantName>,
+    #[serde(default)]
+    roles: Vec<RoleId>,
+}
+
+/// From this many characters on, a secret is taken for a generated one.
+const GENERATED_LEN: usize = 32;
+
+impl Entry {
+    fn client(self, roles: &BTreeMap<RoleId, Role>, at: &str) -> Result<Client, ProvisioningError> {
+        let wrong = |member: &str, problem: &str| ProvisioningError::new(at, member, problem);
+        let mut client = Client::builder(self.client_id.as_str())
+            .token_endpoint_auth_method(self.token_endpoint_auth_method)
+            .seacatauth_credentials(self.seacatauth_credentials);
+        if let Some(name) = self.client_name {
+            client = client.client_name(name);
+        }
+        if let Some(scope) = &self.scope {
+            client = client.scope(scope.as_str());
+        }
+        if let Some(scope) = &self.default_scope {
+            client = client.default_scope(scope.as_str());
+        }
+        if let Some(Text(text)) = &self.client_credentials_grant_expiration {
+            let expiration = duration::parse(text).ok_or_else(|| {
+                wrong("client_credentials_grant_expiration", &format!("`{text}` is not {}", duration::EXPECTED))
+            })?;
+            client = client.expiration(expiration);
+        }
+        if self.client_secret_expires_at != 0 {
+            let at = OffsetDateTime::from_unix_timestamp(self.client_secret_expires_at);
+            client = client.client_secret_expires_at(
+                at.map_err(|_| wrong("client_secret_expires_at", "this is not a number of seconds since 1970"))?,
+            );
+        }
+        for tenant in &self.tenants {
+            client = client.tenant(tenant.as_str());
+        }
+        for (n, id) in self.roles.iter().enumerate() {
+            let role = roles.get(id).cloned();
+            client =
+                client.role(role.ok_or_else(|| wrong(&format!("roles[{n}]"), &format!("there is no role `{id}`")))?);
+        }
+        match (self.client_secret, self.client_secret_hash, self.client_secret_class) {
+            (Some(_), Some(_), _) => return Err(wrong("client_secret_hash", "there is a `client_secret` already")),
+            (Some(secret), None, class) => {
+                client = client.client_secret_hash(hash(&secret, class, at)?);
+            }
+            (None, _, Some(_)) => return Err(wrong("client_secret_class", "there is no `client_secret` to hash")),
+            (None, Some(hash), None) => client = client.client_secret_hash(hash),
+            (None, None, None) => {}
+        }
+        client.build().map_err(|error| wrong(error.member(), &error.expected().to_string()))
+    }
+}
+
+fn hash(secret: &ClientSecret, class: Option<SecretClass>, at: &str) -> Result<ClientSecretHash, ProvisioningError> {
+    let wrong = |problem: &str| ProvisioningError::new(at, "client_secret", problem);
+    if secret.expose().is_empty() {
+        return Err(wrong("it is empty"));
+    }
+    if secret.expose().chars().any(char::is_control) {
+        return Err(wrong("it has a control character, which no request can carry"));
+    }
+    let looks =
+        if secret.expose().chars().count() < GENERATED_LEN { SecretClass::Chosen } else { SecretClass::Generated };
+    ClientSecretHash::of(secret, class.unwrap_or(looks), &RandomSource::default())
+        .map_err(|error| ProvisioningError { source: Some(error), ..wrong("it could not be hashed") })
+}

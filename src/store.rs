@@ -1,0 +1,166 @@
+//! Where clients are found and opaque tokens are kept.
+
+mod memory;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+pub use memory::MemoryStore;
+
+use crate::{BackendError, Claims, Client, TenantName, TokenHash};
+
+/// Finds clients. A host that wants nothing but this grant implements one method:
+///
+/// ```
+/// use std::{collections::HashMap, sync::Arc};
+/// use client_credentials::{BackendError, Client, ClientStore};
+///
+/// struct MyClients(HashMap<String, Arc<Client>>);
+///
+/// impl ClientStore for MyClients {
+///     async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+///         Ok(self.0.get(client_id).cloned())
+///     }
+/// }
+/// ```
+pub trait ClientStore: Send + Sync {
+    /// The client with this identifier, with everything that a token request needs to know: its tenants and its roles with
+    /// their resources.
+    ///
+    /// Called once for each token request, before the client is authenticated, so `client_id` is any text that a stranger
+    /// likes to send: bind it as a parameter, and do not log it unescaped. Compare it exactly: a client whose identifier
+    /// differs, in case for instance, is taken for unknown.
+    ///
+    /// What is returned is what counts. A stale answer lets a deleted client mint, or an old secret pass, for as long as it
+    /// is stale; a role that no longer exists must not be in it. An unknown client is `Ok(None)`, never an error: an error
+    /// is answered with 503, and so would tell the two apart.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn find_client(&self, client_id: &str) -> impl Future<Output = Result<Option<Arc<Client>>, BackendError>> + Send;
+
+    /// Those of `tenants` that exist.
+    ///
+    /// Called only when a client that holds [`TENANT_ACCESS`](crate::TENANT_ACCESS) or [`SUPERUSER`](crate::SUPERUSER) asks
+    /// for tenants that are not assigned to it. Naming one that does not exist gives out a token for it, and with it a claim
+    /// on whoever takes that name later. Unless implemented, none exists, so that only assigned tenants are granted.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn existing_tenants(
+        &self,
+        tenants: &[TenantName],
+    ) -> impl Future<Output = Result<Vec<TenantName>, BackendError>> + Send {
+        let _ = tenants;
+        async { Ok(Vec::new()) }
+    }
+}
+
+/// Keeps what opaque tokens say, each under the hash of its token. The token itself never gets here.
+///
+/// ```
+/// use std::{collections::HashMap, sync::Mutex};
+/// use client_credentials::{BackendError, Claims, TokenHash, TokenStore};
+///
+/// #[derive(Default)]
+/// struct MyTokens(Mutex<HashMap<TokenHash, Claims>>);
+///
+/// impl TokenStore for MyTokens {
+///     async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+///         self.0.lock().unwrap().insert(hash, claims);
+///         Ok(())
+///     }
+///     async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
+///         Ok(self.0.lock().unwrap().get(hash).cloned())
+///     }
+/// }
+/// ```
+pub trait TokenStore: Send + Sync {
+    /// Keeps `claims` under `hash`, at least until they expire.
+    ///
+    /// Called once for each opaque token, before the client gets it. The client is told of success only when this has
+    /// returned, so what it returns for must not be lost: a lost row is a token that nobody accepts. Two tokens never have
+    /// the same hash.
+    ///
+    /// # Errors
+    /// When it could not be kept. The client then gets 503 and no token; a row that was written all the same does no harm.
+    fn insert(&self, hash: TokenHash, claims: Claims) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// What was kept under `hash`. One that has expired may be returned or not: whoever asks looks at
+    /// [`Claims::expires_at`].
+    ///
+    /// # Errors
+    /// When the store cannot tell. It must not take that for "no such token".
+    fn find(&self, hash: &TokenHash) -> impl Future<Output = Result<Option<Claims>, BackendError>> + Send;
+}
+
+/// Passes every call of the traits on to what a pointer points to.
+macro_rules! through_pointer {
+    ($pointer:ty) => {
+        impl<S: ClientStore + ?Sized> ClientStore for $pointer {
+            async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+                (**self).find_client(client_id).await
+            }
+
+            async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
+                (**self).existing_tenants(tenants).await
+            }
+        }
+
+        impl<S: TokenStore + ?Sized> TokenStore for $pointer {
+            async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+                (**self).insert(hash, claims).await
+            }
+
+            async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
+                (**self).find(hash).await
+            }
+        }
+    };
+}
+
+through_pointer!(&S);
+through_pointer!(Arc<S>);
+
+/// A [`ClientStore`] that is chosen at run time. A clone shares it.
+#[derive(Clone)]
+pub struct AnyClientStore(Arc<dyn ErasedClientStore>);
+
+impl AnyClientStore {
+    /// Hides the type of a store.
+    pub fn new(store: impl ClientStore + 'static) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl fmt::Debug for AnyClientStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyClientStore")
+    }
+}
+
+impl ClientStore for AnyClientStore {
+    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        self.0.find_client(client_id).await
+    }
+
+    async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
+        self.0.existing_tenants(tenants).await
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
+
+trait ErasedClientStore: Send + Sync {
+    fn find_client<'a>(&'a self, client_id: &'a str) -> Answer<'a, Option<Arc<Client>>>;
+    fn existing_tenants<'a>(&'a self, tenants: &'a [TenantName]) -> Answer<'a, Vec<TenantName>>;
+}
+
+impl<S: ClientStore> ErasedClientStore for S {
+    fn find_client<'a>(&'a self, client_id: &'a str) -> Answer<'a, Option<Arc<Client>>> {
+        Box::pin(ClientStore::find_client(self, client_id))
+    }
+
+    fn existing_tenants<'a>(&'a self, tenants: &'a [TenantName]) -> Answer<'a, Vec<TenantName>> {
+        Box::pin(ClientStore::existing_tenants(self, tenants))
+    }
+}
