@@ -1,0 +1,265 @@
+//! A server behind a real socket, and a client that sends whatever bytes it is told to.
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, LazyLock},
+    thread,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::State,
+    response::Response,
+    routing::any,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use client_credentials::{
+    AnyClientStore, AnyTokenIssuer, AuthorizationServer, Config, Error, MemoryStore, OpaqueIssuer, Provisioning, Reply,
+    Request, handle_token_request, now,
+};
+use serde_json::Value;
+
+/// Full of what goes wrong where a form is not decoded, or decoded twice.
+pub(crate) const AWKWARD: &str = "a:b + c%20d&e=f/g é € %%::";
+
+/// The secret of every client in [`store`] that has one and is not awkward.
+pub(crate) const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+pub(crate) fn store() -> MemoryStore {
+    let json = serde_json::json!({
+        "tenants": ["existing"],
+        "roles": {
+            "*/reader": ["report:read"],
+            "*/doorkeeper": ["authz:tenant:access"],
+            "acme/editor": ["report:edit"],
+            "other/editor": ["other:edit"],
+        },
+        "clients": [
+            {"client_id": "basic", "client_secret": SECRET, "seacatauth_credentials": true, "scope": "read write",
+             "tenants": ["acme", "bolt"], "roles": ["*/reader", "acme/editor", "other/editor"]},
+            {"client_id": "post", "client_secret": SECRET, "seacatauth_credentials": true,
+             "token_endpoint_auth_method": "client_secret_post"},
+            {"client_id": "awkward : + %", "client_secret": AWKWARD, "seacatauth_credentials": true,
+             "client_secret_class": "generated"},
+            {"client_id": "awkward-post", "client_secret": AWKWARD, "seacatauth_credentials": true,
+             "client_secret_class": "generated", "token_endpoint_auth_method": "client_secret_post"},
+            {"client_id": "expired", "client_secret": SECRET, "seacatauth_credentials": true, "client_secret_expires_at": 1},
+            {"client_id": "secretless", "seacatauth_credentials": true},
+            {"client_id": "disabled", "client_secret": SECRET, "scope": "read"},
+            {"client_id": "defaulting", "client_secret": SECRET, "seacatauth_credentials": true, "scope": "read write",
+             "default_scope": "write tenant:*", "tenants": ["acme"]},
+            {"client_id": "doorkeeper", "client_secret": SECRET, "seacatauth_credentials": true, "tenants": ["acme"],
+             "roles": ["*/doorkeeper"]},
+            {"client_id": "superuser", "client_secret": SECRET, "seacatauth_credentials": true, "roles": ["*/superuser"]},
+            {"client_id": "short", "client_secret": SECRET, "seacatauth_credentials": true,
+             "client_credentials_grant_expiration": "1m"},
+            {"client_id": "long", "client_secret": SECRET, "seacatauth_credentials": true,
+             "client_credentials_grant_expiration": 999_999_999},
+        ],
+    });
+    MemoryStore::from(Provisioning::from_json(&json.to_string()).unwrap())
+}
+
+/// One server for all tests of a file.
+pub(crate) static SERVER: LazyLock<Served> = LazyLock::new(|| {
+    let store = store();
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
+    Served::start(AuthorizationServer::new(AnyClientStore::new(store), issuer, Config::default()))
+});
+
+/// A server that answers both as a function and at an address.
+pub(crate) struct Served {
+    pub(crate) server: Arc<AuthorizationServer>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Served {
+    pub(crate) fn start(server: AuthorizationServer) -> Self {
+        let server = Arc::new(server);
+        let app = Router::new().route("/token", any(token)).with_state(server.clone());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
+            });
+        });
+        Self { server, address }
+    }
+
+    /// Sends a request both ways, and makes sure of all that holds for any answer.
+    pub(crate) fn ask(&self, asked: &Asked) -> Answer {
+        let (function, socket) = (asked.of_function(&self.server), asked.of_socket(self.address));
+        assert_eq!(function.status, socket.status, "{asked:?}");
+        assert_eq!(function.headers, socket.headers, "{asked:?}");
+        assert_eq!(function.without_token(), socket.without_token(), "{asked:?}");
+        function.is_well_formed();
+        function
+    }
+}
+
+async fn token(State(server): State<Arc<AuthorizationServer>>, request: axum::extract::Request) -> Response {
+    let (head, body) = request.into_parts();
+    let reply = match to_bytes(body, server.config().max_body_bytes()).await {
+        Ok(body) => {
+            let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            let request =
+                Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers).body(&body);
+            handle_token_request(&server, &request).await
+        }
+        Err(_) => Reply::error(Error::BodyTooLarge, server.config()),
+    };
+    let response = Response::builder().status(reply.status());
+    let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
+    response.body(Body::from(reply.into_body())).unwrap()
+}
+
+/// A request to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    method: String,
+    query: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+/// A POST of this form.
+pub(crate) fn post(form: impl AsRef<[u8]>) -> Asked {
+    let asked = Asked { method: "POST".into(), query: None, headers: Vec::new(), body: form.as_ref().into() };
+    asked.header("Content-Type", "application/x-www-form-urlencoded")
+}
+
+/// A POST of this form with the credentials of a client in the header.
+pub(crate) fn basic(client_id: &str, secret: &str, form: impl AsRef<[u8]>) -> Asked {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    post(form).authorization(&format!("{}:{}", encode(client_id), encode(secret)))
+}
+
+impl Asked {
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        self.method = method.into();
+        self
+    }
+
+    pub(crate) fn query(mut self, query: &str) -> Self {
+        self.query = Some(query.into());
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.into(), value.as_ref().into()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(n, _)| n != name);
+        self
+    }
+
+    /// Basic credentials, exactly these bytes.
+    pub(crate) fn authorization(self, text: impl AsRef<[u8]>) -> Self {
+        self.header("Authorization", format!("Basic {}", BASE64_STANDARD.encode(text)))
+    }
+
+    fn of_function(&self, server: &AuthorizationServer) -> Answer {
+        let request = Request::new(&self.method, now())
+            .query(self.query.as_deref())
+            .headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
+            .body(&self.body);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let reply = runtime.block_on(handle_token_request(server, &request));
+        let headers = reply.headers().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
+        Answer { status: reply.status(), headers, raw: reply.body().into() }
+    }
+
+    fn of_socket(&self, address: SocketAddr) -> Answer {
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut bytes = format!("{} /token{query} HTTP/1.1\r\nHost: localhost\r\n", self.method).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        bytes.extend(format!("Content-Length: {}\r\nConnection: close\r\n\r\n", self.body.len()).bytes());
+        bytes.extend(&self.body);
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Answer::parse(&answer)
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// By their names in lower case, without those that a web server adds.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) raw: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("no end of the head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let status = head[9..12].parse().unwrap();
+        let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        let headers = headers.filter(|(name, _)| !matches!(name.as_str(), "content-length" | "date" | "connection"));
+        Self { status, headers: headers.collect(), raw: bytes[end + 4..].into() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.raw).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    fn without_token(&self) -> Value {
+        let mut json = self.json();
+        if let Some(token) = json.get_mut("access_token") {
+            *token = Value::Null;
+        }
+        json
+    }
+
+    fn is_well_formed(&self) {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("pragma"), Some("no-cache"));
+        assert_eq!(self.header("www-authenticate").is_some(), self.status == 401);
+        assert_eq!(self.header("allow").is_some(), self.status == 405);
+        let json = self.json();
+        let members: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        if self.status == 200 {
+            assert!(
+                members == ["access_token", "expires_in", "scope", "token_type"]
+                    || members == ["access_token", "expires_in", "token_type"]
+            );
+            assert_eq!(json["token_type"], "Bearer");
+            assert!(json["expires_in"].is_u64());
+        } else {
+            assert_eq!(members, ["error", "error_description"]);
+            let description = json["error_description"].as_str().unwrap();
+            assert!(description.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)), "{description}");
+        }
+    }
+
+    /// Whether it is this error.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, error: &str) {
+        assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(error)), "{self:?}");
+    }
+
+    /// Whether it is a token with this scope.
+    #[track_caller]
+    pub(crate) fn granted(&self, scope: Option<&str>) {
+        assert_eq!((self.status, self.json()["scope"].as_str()), (200, scope), "{self:?}");
+    }
+}
