@@ -1,0 +1,129 @@
+//! What one mint costs, beside what it cannot cost less than.
+//!
+//!     cargo bench --bench mint
+//!
+//! A mint is all of `handle_token_request`: from the bytes of the request to the bytes of the reply. Its floor is the
+//! SHA-256 of the secret, 32 bytes from the operating system and their base64url, and for a JWT its signature. Both are
+//! timed in turns in the same run, so that whatever else the machine does strikes both; a ratio is the median of the
+//! rounds, and one line `ratio: NAME VALUE`. Criterion's report follows.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench prints, and stops at what it did not expect"
+)]
+
+use std::{
+    cell::Cell,
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::*};
+use client_credentials::{
+    AnyTokenIssuer, AuthorizationServer, Client, ClientSecret, ClientSecretHash, Config, JwtIssuer, MemoryStore,
+    OpaqueIssuer, RandomSource, Request, SigningAlgorithm, SigningKey, handle_token_request, now,
+};
+use criterion::Criterion;
+use rand::{TryRng as _, rngs::SysRng};
+use ring::digest::{SHA256, digest};
+
+const ROUNDS: usize = 101;
+const ROUND: Duration = Duration::from_millis(4);
+const RSA: &[u8] = include_bytes!("../tests/keys/rsa2048.pem");
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let secret = ClientSecret::generate(&RandomSource::default()).unwrap();
+    let store = store(&secret);
+
+    let opaque = OpaqueIssuer::new(store.clone());
+    let mint = minter(store.clone(), opaque, &secret);
+    compare(&mut criterion, "opaque", mint, || floor(&secret));
+
+    for algorithm in
+        [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256, SigningAlgorithm::Rs256, SigningAlgorithm::Ps256]
+    {
+        let key = || match algorithm {
+            SigningAlgorithm::EdDsa | SigningAlgorithm::Es256 => SigningKey::generate(algorithm).unwrap(),
+            _ => SigningKey::from_pkcs8_pem(algorithm, RSA).unwrap(),
+        };
+        let name = serde_json::to_value(algorithm).unwrap();
+        let mint = minter(store.clone(), AnyTokenIssuer::new(JwtIssuer::new("https://localhost:3081", key())), &secret);
+        let (key, message) = (key(), [b'.'; 512]);
+        compare(&mut criterion, name.as_str().unwrap(), mint, || {
+            floor(&secret);
+            black_box(key.sign(&message).unwrap());
+        });
+    }
+    criterion.final_summary();
+}
+
+/// Prints the ratio of the two, then has criterion measure them.
+fn compare(criterion: &mut Criterion, name: &str, mint: impl Fn(), floor: impl Fn()) {
+    let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| per_call(&mint) / per_call(&floor)).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("ratio: {name} {:.2}", ratios[ROUNDS / 2]);
+
+    let mut group = criterion.benchmark_group(name);
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    group.bench_function("mint", |bencher| bencher.iter(&mint));
+    group.bench_function("floor", |bencher| bencher.iter(&floor));
+    group.finish();
+}
+
+fn per_call(call: impl Fn()) -> f64 {
+    let (start, mut calls) = (Instant::now(), 0.0);
+    loop {
+        for _ in 0..8 {
+            call();
+        }
+        calls += 8.0;
+        let elapsed = start.elapsed();
+        if elapsed >= ROUND {
+            return elapsed.as_secs_f64() / calls;
+        }
+    }
+}
+
+fn floor(secret: &ClientSecret) {
+    black_box(digest(&SHA256, black_box(secret.expose().as_bytes())));
+    let mut bytes = [0; 32];
+    SysRng.try_fill_bytes(&mut bytes).unwrap();
+    black_box(BASE64_URL_SAFE_NO_PAD.encode(bytes));
+}
+
+/// A thousand clients, the last of which mints.
+fn store(secret: &ClientSecret) -> MemoryStore {
+    let store = MemoryStore::default();
+    for n in 0..1000 {
+        let hash = ClientSecretHash::generated(secret, &RandomSource::default()).unwrap();
+        let client = Client::builder(&format!("client-{n}")).client_secret_hash(hash).seacatauth_credentials(true);
+        store.insert(client.tenant("my-corporation").build().unwrap());
+    }
+    store
+}
+
+/// A function that mints with the request of the seed's own `curl` command.
+fn minter<T: client_credentials::TokenIssuer>(store: MemoryStore, issuer: T, secret: &ClientSecret) -> impl Fn() {
+    let server = AuthorizationServer::new(store, issuer, Config::default());
+    let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("client-999:{}", secret.expose())));
+    let clock = Cell::new(now());
+    move || {
+        // Ten mints a second, so that 1,800 tokens live at a time and each mint drops one that has expired.
+        clock.set(clock.get() + Duration::from_millis(100));
+        let request = Request::new("POST", clock.get())
+            .header("Authorization", authorization.as_bytes())
+            .header("Content-Type", b"application/x-www-form-urlencoded")
+            .body(b"grant_type=client_credentials&scope=tenant:my-corporation");
+        let Poll::Ready(reply) =
+            pin!(handle_token_request(&server, black_box(&request))).poll(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("nothing in memory ever waits")
+        };
+        assert_eq!(black_box(&reply).status(), 200);
+    }
+}
