@@ -1,5 +1,11 @@
 //! A server behind a real socket, and a client that sends whatever bytes it is told to.
-#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "each test file uses its part of it, and a test stops at what it did not expect"
+)]
 
 use std::{
     collections::BTreeMap,

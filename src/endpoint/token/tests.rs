@@ -1,1 +1,234 @@
+//! What only the inside can see: how often a secret is verified, and what becomes of a failing backend.
 
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use time::OffsetDateTime;
+
+use super::*;
+use crate::{
+    AccessToken, Claims, Client, ClientSecret, ClientSecretHash, Config, Error, MemoryStore, RandomSource, Role,
+    SecretClass, TokenEndpointAuthMethod, TokenHash, TokenStore, secret::counted,
+};
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+const GRANT: &[u8] = b"grant_type=client_credentials";
+
+fn hash(class: SecretClass) -> ClientSecretHash {
+    // Few rounds: what is counted here is verifications.
+    match class {
+        SecretClass::Generated => {
+            ClientSecretHash::generated(&ClientSecret::new("right".into()), &RandomSource::default())
+        }
+        SecretClass::Chosen => return SLOW.parse().unwrap(),
+    }
+    .unwrap()
+}
+
+/// Of "right"; `hashlib.pbkdf2_hmac('sha256', b'right', b'saltsalt', 2, 32)` in Python.
+const SLOW: &str = "$pbkdf2-sha256$i=2$c2FsdHNhbHQ$AnGU186ifJGhVOzWISODRDr+KWh19aAI8GHYT95EtV4";
+
+fn store(class: SecretClass) -> MemoryStore {
+    let store = MemoryStore::default();
+    let client = |id: &str| Client::builder(id).seacatauth_credentials(true);
+    store.insert(client("known").client_secret_hash(hash(class)).build().unwrap());
+    store.insert(client("secretless").build().unwrap());
+    let expired =
+        client("expired").client_secret_hash(hash(class)).client_secret_expires_at(OffsetDateTime::UNIX_EPOCH);
+    store.insert(expired.build().unwrap());
+    let posting = client("posting").client_secret_hash(hash(class));
+    store.insert(posting.token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost).build().unwrap());
+    store.insert(Client::builder("disabled").client_secret_hash(hash(class)).build().unwrap());
+    store
+}
+
+fn parse<'a>(authorization: &'a str, config: &Config) -> TokenRequest<'a> {
+    let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH + time::Duration::DAY);
+    let request = request.header("Authorization", authorization.as_bytes()).header("Content-Type", FORM).body(GRANT);
+    TokenRequest::parse(&request, config).unwrap()
+}
+
+fn basic(credentials: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(credentials))
+}
+
+#[tokio::test]
+async fn equal_work_for_every_answer() {
+    for class in [SecretClass::Generated, SecretClass::Chosen] {
+        let name = if class == SecretClass::Chosen { "chosen" } else { "generated" };
+        let config = Config::default().with("unknown_client_secret_class", name).unwrap();
+        let store = store(class);
+        for (credentials, cause) in [
+            ("known:right", ""),
+            ("known:wrong", "WrongSecret"),
+            ("known:", "WrongSecret"),
+            ("unknown:right", "UnknownClient"),
+            ("secretless:right", "NoSecretRegistered"),
+            ("secretless:", "NoSecretRegistered"),
+            ("expired:right", "ExpiredSecret"),
+            ("expired:wrong", "WrongSecret"),
+            ("posting:right", "WrongMethod"),
+            ("posting:wrong", "WrongSecret"),
+            ("disabled:wrong", "WrongSecret"),
+        ] {
+            let authorization = basic(credentials);
+            let request = parse(&authorization, &config);
+            let client = store.find_client(request.client_id()).await.unwrap();
+            counted::take();
+            let refused = request.authenticate(client, &config).err();
+            assert_eq!(counted::take(), [class], "{credentials}");
+            assert_eq!(refused.map(|cause| format!("{cause:?}")).unwrap_or_default(), cause, "{credentials}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_expires_at_its_instant() {
+    let config = Config::default();
+    let arrived = OffsetDateTime::UNIX_EPOCH + time::Duration::DAY;
+    for (expires_at, right) in
+        [(arrived - time::Duration::SECOND, false), (arrived, false), (arrived + time::Duration::NANOSECOND, true)]
+    {
+        let client =
+            Client::builder("a").client_secret_hash(hash(SecretClass::Generated)).client_secret_expires_at(expires_at);
+        let authorization = basic("a:right");
+        let client = Some(Arc::new(client.build().unwrap()));
+        assert_eq!(parse(&authorization, &config).authenticate(client, &config).is_ok(), right);
+    }
+}
+
+#[test]
+fn a_step_refuses_the_client_of_another_request() {
+    let config = Config::default();
+    for other in ["b", "A", "a "] {
+        let client =
+            Client::builder(other).client_secret_hash(hash(SecretClass::Generated)).seacatauth_credentials(true);
+        let authorization = basic("a:right");
+        let refused = parse(&authorization, &config).authenticate(Some(Arc::new(client.build().unwrap())), &config);
+        assert!(matches!(refused.unwrap_err(), Error::UnknownClient));
+    }
+}
+
+#[test]
+fn a_token_says_the_resources_of_its_tenants() {
+    let config = Config::default();
+    let client = Client::builder("a")
+        .client_secret_hash(hash(SecretClass::Generated))
+        .seacatauth_credentials(true)
+        .tenant("acme")
+        .tenant("bolt")
+        .role(Role::new("*/reader", ["read"]).unwrap())
+        .role(Role::new("acme/editor", ["edit"]).unwrap())
+        .role(Role::new("other/editor", ["edit-other"]).unwrap());
+    let client = Arc::new(client.build().unwrap());
+    for (scope, map) in [
+        ("", r#"{"*":["read"]}"#),
+        ("&scope=tenant:acme", r#"{"*":["read"],"acme":["edit","read"]}"#),
+        ("&scope=tenant:*", r#"{"*":["read"],"acme":["edit","read"],"bolt":["read"]}"#),
+    ] {
+        let (authorization, body) = (basic("a:right"), [GRANT, scope.as_bytes()].concat());
+        let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(&body);
+        let request = request.header("Authorization", authorization.as_bytes());
+        let request =
+            TokenRequest::parse(&request, &config).unwrap().authenticate(Some(client.clone()), &config).unwrap();
+        assert!(request.unassigned_tenants().is_empty());
+        let request = request.authorize(&[], &config).unwrap();
+        assert_eq!(serde_json::to_string(request.claims().authorization()).unwrap(), map);
+        assert_eq!(request.claims().expires_at(), OffsetDateTime::UNIX_EPOCH + time::Duration::minutes(3));
+    }
+}
+
+/// A store and an issuer that fail when told to, and count what they are asked.
+#[derive(Default)]
+struct Frail {
+    store: Option<MemoryStore>,
+    tokens: Mutex<Vec<(TokenHash, Claims)>>,
+    look_ups: AtomicUsize,
+    fail_to_find: bool,
+    fail_to_keep: bool,
+}
+
+impl ClientStore for Frail {
+    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        self.look_ups.fetch_add(1, Ordering::Relaxed);
+        match &self.store {
+            Some(store) if !self.fail_to_find => store.find_client(client_id).await,
+            _ => Err(BackendError::new("the disk of db-7 is on fire")),
+        }
+    }
+}
+
+impl TokenStore for Frail {
+    async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+        if self.fail_to_keep {
+            return Err(BackendError::new("the disk of db-7 is on fire"));
+        }
+        self.tokens.lock().unwrap().push((hash, claims));
+        Ok(())
+    }
+
+    async fn find(&self, _: &TokenHash) -> Result<Option<Claims>, BackendError> {
+        Ok(None)
+    }
+}
+
+async fn mint(backend: &Arc<Frail>) -> Reply {
+    let server =
+        AuthorizationServer::new(backend.clone(), crate::OpaqueIssuer::new(backend.clone()), Config::default());
+    let authorization = basic("known:right");
+    let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(GRANT);
+    handle_token_request(&server, &request.header("Authorization", authorization.as_bytes())).await
+}
+
+#[tokio::test]
+async fn a_mint_is_one_look_up_and_one_row() {
+    let backend = Arc::new(Frail { store: Some(store(SecretClass::Generated)), ..Frail::default() });
+    let reply = mint(&backend).await;
+    assert_eq!((reply.status(), backend.look_ups.load(Ordering::Relaxed)), (200, 1));
+    let body: serde_json::Value = serde_json::from_slice(reply.body()).unwrap();
+    let tokens = backend.tokens.lock().unwrap();
+    let [(hash, claims)] = tokens.as_slice() else { panic!("one token, one row") };
+    assert_eq!(*hash, TokenHash::of(body["access_token"].as_str().unwrap()));
+    assert_eq!(claims.client_id().as_str(), "known");
+}
+
+#[tokio::test]
+async fn a_failing_backend_is_503_without_detail() {
+    for (fail_to_find, fail_to_keep) in [(true, false), (false, true)] {
+        let store = Some(store(SecretClass::Generated));
+        let reply = mint(&Arc::new(Frail { store, fail_to_find, fail_to_keep, ..Frail::default() })).await;
+        assert_eq!(reply.status(), 503);
+        assert!(reply.headers().any(|(name, _)| name == "Retry-After"));
+        let body = std::str::from_utf8(reply.body()).unwrap();
+        assert_eq!(body, r#"{"error":"temporarily_unavailable","error_description":"the server cannot answer now"}"#);
+        let cause = std::error::Error::source(reply.cause().unwrap()).unwrap().to_string();
+        assert_eq!(cause, "the disk of db-7 is on fire");
+    }
+}
+
+#[tokio::test]
+async fn time_and_randomness_come_from_outside() {
+    let random = || {
+        RandomSource::from_fn(|bytes| {
+            bytes.fill(7);
+            Ok(())
+        })
+    };
+    let mint = async || {
+        let store = store(SecretClass::Generated);
+        let server = AuthorizationServer::new(
+            store.clone(),
+            crate::OpaqueIssuer::new(store).with_random(random()),
+            Config::default(),
+        );
+        let authorization = basic("known:right");
+        let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(GRANT);
+        handle_token_request(&server, &request.header("Authorization", authorization.as_bytes())).await.into_body()
+    };
+    assert_eq!(mint().await, mint().await);
+    let failing = RandomSource::from_fn(|_| Err(BackendError::new("no entropy")));
+    assert!(AccessToken::generate(&failing).is_err() && ClientSecret::generate(&failing).is_err());
+}
