@@ -147,7 +147,7 @@ impl Config {
                 "chosen" => self.unknown_client_secret_class = SecretClass::Chosen,
                 _ => return Err(wrong("`generated` or `chosen`")),
             },
-            _ => return Err(wrong("a key of `Config`'s table, which this is not")),
+            _ => return Err(wrong(KEYS)),
         }
         Ok(self)
     }
@@ -164,6 +164,10 @@ impl Config {
         Ok(self)
     }
 }
+
+const KEYS: &str = "one of the keys `client_credentials_grant_expiration`, `client_credentials_grant_max_expiration`, \
+                    `bearer_realm`, `max_body_bytes`, `max_authorization_bytes`, `max_parameters`, `max_scope_tokens` and \
+                    `unknown_client_secret_class`";
 
 /// A `quoted-string` of RFC 9110 §5.6.4 needs no escape for these.
 fn is_realm(text: &str) -> bool {

@@ -166,7 +166,7 @@ fn problem(error: &serde_json::Error) -> String {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an array of clients, or an object with `clients`")]
 struct File {
     clients: Vec<Entry>,
     #[serde(default)]
@@ -176,7 +176,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a client, which is an object")]
 struct Entry {
     client_id: ClientId,
     client_name: Option<String>,

@@ -1,0 +1,225 @@
+//! What an operator writes: the configuration and the provisioning file.
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use client_credentials::{
+    Client, ClientStore, Config, MemoryStore, Provisioning, SecretClass, TokenEndpointAuthMethod,
+};
+use config::{File, FileFormat};
+use proptest::prelude::*;
+
+fn configured(text: &str, format: FileFormat) -> Result<Config, config::ConfigError> {
+    config::Config::builder().add_source(File::from_str(text, format)).build()?.try_deserialize()
+}
+
+#[test]
+fn seed_configuration() {
+    let ini = "[web]\nlisten=8080\n[openidconnect]\nclient_credentials_grant_expiration=10m\nbearer_realm=asab\n\
+               [seacatauth:client]\ncache_expiration=30 s\n";
+    let config = configured(ini, FileFormat::Ini).unwrap();
+    assert_eq!(config.client_credentials_grant_expiration().as_secs(), 600);
+    assert_eq!(config.bearer_realm(), "asab");
+    assert_eq!(configured("", FileFormat::Ini).unwrap(), Config::default());
+    assert_eq!(Config::default().client_credentials_grant_expiration().as_secs(), 180);
+}
+
+#[test]
+fn the_same_from_any_format() {
+    let ini = "[openidconnect]\nclient_credentials_grant_expiration=4 h\nmax_body_bytes=100\nbearer_realm=elsewhere\n";
+    let toml = "[openidconnect]\nclient_credentials_grant_expiration = 14400\nmax_body_bytes = 100\nbearer_realm = \"elsewhere\"\n";
+    let json = r#"{"openidconnect": {"client_credentials_grant_expiration": "4h", "max_body_bytes": 100, "bearer_realm": "elsewhere"}}"#;
+    let config = configured(ini, FileFormat::Ini).unwrap();
+    assert_eq!(config.max_body_bytes(), 100);
+    assert_eq!(config, configured(toml, FileFormat::Toml).unwrap());
+    assert_eq!(config, configured(json, FileFormat::Json).unwrap());
+    assert_eq!(config, serde_json::from_str(json).unwrap());
+}
+
+#[test]
+fn durations_in_the_configuration() {
+    for (text, seconds) in [("10m", 600), ("3 m", 180), ("4 h", 14_400), ("600", 600), ("1h 30m", 5400)] {
+        let config =
+            configured(&format!("[openidconnect]\nclient_credentials_grant_expiration={text}\n"), FileFormat::Ini);
+        assert_eq!(config.unwrap().client_credentials_grant_expiration().as_secs(), seconds, "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_value_names_key_value_and_what_would_be_right() {
+    for (key, value, right) in [
+        ("client_credentials_grant_expiration", "10 parsecs", "such as `10m`, `3 m`, `4 h` or `600`"),
+        ("client_credentials_grant_expiration", "0", "at least one"),
+        ("client_credentials_grant_expiration", "1500ms", "whole seconds"),
+        ("client_credentials_grant_max_expiration", "never", "such as `10m`"),
+        ("bearer_realm", "a\"b", "printable ASCII"),
+        ("max_body_bytes", "0", "above zero"),
+        ("max_body_bytes", "-1", "whole number"),
+        ("max_parameters", "many", "whole number"),
+        ("unknown_client_secret_class", "fast", "`generated` or `chosen`"),
+        ("client_credentials_grant_expiraton", "10m", "one of the keys `client_credentials_grant_expiration`"),
+    ] {
+        for error in [
+            Config::default().with(key, value).unwrap_err().to_string(),
+            configured(&format!("[openidconnect]\n{key}={value}\n"), FileFormat::Ini).unwrap_err().to_string(),
+        ] {
+            assert!(
+                error.contains(&format!("`{key}`")) && error.contains(&format!("`{value}`")) && error.contains(right),
+                "{error}"
+            );
+        }
+    }
+    let error = Config::default().with("client_credentials_grant_expiration", "25h").unwrap_err().to_string();
+    assert!(error.contains("`client_credentials_grant_max_expiration`"), "{error}");
+    assert!(
+        configured(
+            "[openidconnect]\nclient_credentials_grant_expiration=25h\nclient_credentials_grant_max_expiration=2d\n",
+            FileFormat::Ini
+        )
+        .is_ok()
+    );
+}
+
+const SECRET: &str = "0123456789abcdefghijklmnopqrstuv";
+
+fn clients(json: &str) -> Vec<Client> {
+    Provisioning::from_json(json).unwrap().into_clients()
+}
+
+#[test]
+fn rfc7591_2_members_of_a_client() {
+    let json = r#"[{"client_id": "a", "client_name": "The A", "client_secret": "SECRET", "client_secret_expires_at": 2000000000,
+        "token_endpoint_auth_method": "client_secret_post", "seacatauth_credentials": true, "scope": "r w",
+        "default_scope": "r tenant", "client_credentials_grant_expiration": "1 h", "tenants": ["t", "s", "t"],
+        "roles": ["*/superuser"]}, {"client_id": "b"}]"#;
+    let [a, b] = &clients(&json.replace("SECRET", SECRET))[..] else { unreachable!("two clients") };
+    assert_eq!((a.client_id().as_str(), a.client_name()), ("a", Some("The A")));
+    assert_eq!(a.token_endpoint_auth_method(), TokenEndpointAuthMethod::ClientSecretPost);
+    assert_eq!(a.client_secret_expires_at().unwrap().unix_timestamp(), 2_000_000_000);
+    assert!(a.client_secret_hash().unwrap().verify(SECRET) && a.seacatauth_credentials());
+    assert_eq!((a.scope().unwrap().as_str(), a.default_scope().unwrap().as_str()), ("r w", "r tenant"));
+    assert_eq!(a.expiration().unwrap().as_secs(), 3600);
+    assert_eq!(a.tenants().iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>(), ["s", "t"]);
+    assert!(a.roles()[0].resources().hold(&["anything"]));
+
+    assert!(b.client_secret_hash().is_none() && b.client_secret_expires_at().is_none() && !b.seacatauth_credentials());
+    assert_eq!(b.token_endpoint_auth_method(), TokenEndpointAuthMethod::ClientSecretBasic);
+}
+
+#[test]
+fn the_class_of_a_plain_secret() {
+    for (secret, class, expected) in [
+        (SECRET, "", SecretClass::Generated),
+        (&SECRET[1..], "", SecretClass::Chosen),
+        (SECRET, "chosen", SecretClass::Chosen),
+        ("short", "generated", SecretClass::Generated),
+    ] {
+        let class = if class.is_empty() { String::new() } else { format!(r#", "client_secret_class": "{class}""#) };
+        let json = format!(r#"[{{"client_id": "a", "client_secret": "{secret}"{class}}}]"#);
+        let client = &clients(&json)[0];
+        let hash = client.client_secret_hash().unwrap();
+        assert_eq!(hash.class(), expected);
+        assert!(hash.verify(secret) && !hash.verify("another"));
+
+        // What was hashed once can be given as a hash.
+        let json = format!(r#"[{{"client_id": "a", "client_secret_hash": "{}"}}]"#, hash.to_text());
+        assert!(clients(&json)[0].client_secret_hash().unwrap() == hash);
+    }
+}
+
+#[tokio::test]
+async fn a_file_fills_a_store() {
+    let json = r#"{"clients": [{"client_id": "a", "tenants": ["t"], "roles": ["t/x", "*/y"]}],
+                   "roles": {"t/x": ["p", "q"], "*/y": ["r"]}, "tenants": ["u"]}"#;
+    let store = MemoryStore::from(Provisioning::from_json(json).unwrap());
+    let client = store.find_client("a").await.unwrap().unwrap();
+    assert_eq!(client.roles().len(), 2);
+    assert!(store.find_client("A").await.unwrap().is_none());
+    let tenants = ["t", "u", "v"].map(|name| name.parse().unwrap());
+    assert_eq!(store.existing_tenants(&tenants).await.unwrap(), tenants[..2]);
+    assert!(clients("[]").is_empty() && clients(r#" {"clients": []} "#).is_empty());
+}
+
+#[test]
+fn an_error_names_entry_and_member_and_never_a_secret() {
+    for (json, path, problem) in [
+        (r#"[{"client_id": "a"}, {"client_id": "a"}]"#, "clients[1].client_id", "there already"),
+        (r#"[{"client_id": ""}]"#, "clients[0].client_id", "printable ASCII"),
+        (r#"[{}]"#, "clients[0]", "missing field `client_id`"),
+        (r#"[{"client_id": "a", "client_secrett": "HUNTER2"}]"#, "clients[0].client_secrett", "unknown field"),
+        (r#"[{"client_id": "a", "client_secret": 482048204820}]"#, "clients[0].client_secret", "is a string"),
+        (r#"[{"client_id": "a", "client_secret": ["HUNTER2"]}]"#, "clients[0].client_secret", "is a string"),
+        (r#"[{"client_id": "a", "client_secret": ""}]"#, "clients[0].client_secret", "empty"),
+        (r#"[{"client_id": "a", "client_secret": "HUNTER2\n"}]"#, "clients[0].client_secret", "control character"),
+        (r#"[{"client_id": "a", "client_secret_hash": "HUNTER2"}]"#, "clients[0].client_secret_hash", "$sha256$"),
+        (
+            r#"[{"client_id": "a", "client_secret": "HUNTER2", "client_secret_hash": "$sha256$c2FsdHNhbHRzYWx0$Q0RHT53CtciwOCYf7rIhYJijQ77H28Pc67lxGYf4epM"}]"#,
+            "clients[0].client_secret_hash",
+            "already",
+        ),
+        (
+            r#"[{"client_id": "a", "client_secret_class": "chosen"}]"#,
+            "clients[0].client_secret_class",
+            "no `client_secret`",
+        ),
+        (r#"[{"client_id": "a", "client_secret_class": "weak"}]"#, "clients[0].client_secret_class", "`generated`"),
+        (
+            r#"[{"client_id": "a", "client_secret_expires_at": 99999999999999999}]"#,
+            "clients[0].client_secret_expires_at",
+            "seconds since 1970",
+        ),
+        (
+            r#"[{"client_id": "a", "token_endpoint_auth_method": "none"}]"#,
+            "clients[0].token_endpoint_auth_method",
+            "`client_secret_basic`",
+        ),
+        (
+            r#"[{"client_id": "a", "seacatauth_credentials": "HUNTER2"}]"#,
+            "clients[0].seacatauth_credentials",
+            "boolean",
+        ),
+        (r#"[{"client_id": "a", "scope": "a  b"}]"#, "clients[0].scope", "one space"),
+        (
+            r#"[{"client_id": "a", "scope": "a", "default_scope": "b"}]"#,
+            "clients[0].default_scope",
+            "tokens of `scope`",
+        ),
+        (
+            r#"[{"client_id": "a", "client_credentials_grant_expiration": "soon"}]"#,
+            "clients[0].client_credentials_grant_expiration",
+            "`10m`",
+        ),
+        (r#"[{"client_id": "a", "tenants": ["t", "*"]}]"#, "clients[0].tenants[1]", "a tenant name is"),
+        (r#"[{"client_id": "a", "roles": ["*/superuser", "t/x"]}]"#, "clients[0].roles[1]", "there is no role `t/x`"),
+        (r#"[{"client_id": "a", "roles": ["x"]}]"#, "clients[0].roles[0]", "TENANT/ROLE"),
+        (r#"{"clients": [], "roles": {"x": []}}"#, "roles.x", "TENANT/ROLE"),
+        (r#"{"clients": [], "roles": {"*/x": "HUNTER2"}}"#, "roles.*/x", "a sequence"),
+        (r#"{"clients": [], "HUNTER2s": 1}"#, "HUNTER2s", "unknown field"),
+        (r#"["HUNTER2"]"#, "clients[0]", "this is not a client"),
+        (r#"{"roles": {}}"#, ".", "missing field `clients`"),
+        ("[] []", ".", "trailing"),
+        ("", ".", "EOF"),
+        (r#""HUNTER2""#, ".", "not an array of clients"),
+    ] {
+        let error = Provisioning::from_json(json).unwrap_err();
+        assert_eq!(error.path(), path, "{json}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(path) && text.contains(problem), "{json}: {text}");
+        assert!(!text.contains("HUNTER2\"") && !text.contains("HUNTER2`") && !text.contains("4820"), "{text}");
+        assert!(!format!("{error:?}").contains("4820"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_provisioning_file_or_refused(text in ".{0,200}") {
+        let _ = Provisioning::from_json(&text);
+    }
+
+    #[test]
+    fn any_value_of_a_key_is_taken_or_refused(value in ".{0,20}") {
+        for key in ["client_credentials_grant_expiration", "bearer_realm", "max_body_bytes", "unknown_client_secret_class"] {
+            if let Err(error) = Config::default().with(key, &value) {
+                prop_assert_eq!((error.key(), error.value()), (key, value.as_str()));
+            }
+        }
+    }
+}
