@@ -100,7 +100,7 @@ impl Served {
 
     /// Sends a request both ways, and makes sure of all that holds for any answer.
     pub(crate) fn ask(&self, asked: &Asked) -> Answer {
-        let (function, socket) = (asked.of_function(&self.server), asked.of_socket(self.address));
+        let (function, socket) = (asked.of_function(&self.server), asked.send(self.address, "/token"));
         assert_eq!(function.status, socket.status, "{asked:?}");
         assert_eq!(function.headers, socket.headers, "{asked:?}");
         assert_eq!(function.without_token(), socket.without_token(), "{asked:?}");
@@ -183,9 +183,10 @@ impl Asked {
         Answer { status: reply.status(), headers, raw: reply.body().into() }
     }
 
-    fn of_socket(&self, address: SocketAddr) -> Answer {
+    /// Sends it over a socket.
+    pub(crate) fn send(&self, address: SocketAddr, path: &str) -> Answer {
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-        let mut bytes = format!("{} /token{query} HTTP/1.1\r\nHost: localhost\r\n", self.method).into_bytes();
+        let mut bytes = format!("{} {path}{query} HTTP/1.1\r\nHost: localhost\r\n", self.method).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
