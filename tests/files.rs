@@ -97,7 +97,7 @@ fn rfc7591_2_members_of_a_client() {
     assert!(a.client_secret_hash().unwrap().verify(SECRET) && a.seacatauth_credentials());
     assert_eq!((a.scope().unwrap().as_str(), a.default_scope().unwrap().as_str()), ("r w", "r tenant"));
     assert_eq!(a.expiration().unwrap().as_secs(), 3600);
-    assert_eq!(a.tenants().iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>(), ["s", "t"]);
+    assert_eq!(a.tenants().iter().map(client_credentials::TenantName::as_str).collect::<Vec<_>>(), ["s", "t"]);
     assert!(a.roles()[0].resources().hold(&["anything"]));
 
     assert!(b.client_secret_hash().is_none() && b.client_secret_expires_at().is_none() && !b.seacatauth_credentials());

@@ -27,7 +27,7 @@ impl Watch {
         self.printed.push(format!("{value:#?}"));
     }
 
-    fn error(&mut self, error: &(impl std::error::Error + Debug)) {
+    fn error(&mut self, error: &impl std::error::Error) {
         self.print(error);
         let mut next: Option<&dyn std::error::Error> = Some(error);
         while let Some(error) = next {

@@ -143,7 +143,7 @@ pub(crate) fn post(form: impl AsRef<[u8]>) -> Asked {
 /// A POST of this form with the credentials of a client in the header.
 pub(crate) fn basic(client_id: &str, secret: &str, form: impl AsRef<[u8]>) -> Asked {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    post(form).authorization(&format!("{}:{}", encode(client_id), encode(secret)))
+    post(form).authorization(format!("{}:{}", encode(client_id), encode(secret)))
 }
 
 impl Asked {
