@@ -100,7 +100,7 @@ impl<'a> Request<'a> {
 
     /// The form in the body of a POST, once everything about the request but the form itself is right. Limits come
     /// first, so that nothing oversized is looked into.
-    pub(crate) fn form(&self, config: &Config) -> Result<&'a [u8], Error> {
+    pub(crate) fn form(&self, config: &Config) -> Result<&'a str, Error> {
         if self.method != "POST" {
             return Err(Error::MethodNotAllowed);
         }
@@ -110,25 +110,25 @@ impl<'a> Request<'a> {
         if matches!(self.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {
             return Err(Error::AuthorizationTooLong);
         }
-        let query = self.query.unwrap_or_default().as_bytes();
+        let query = self.query.unwrap_or_default();
         if query.len() > config.max_body_bytes() {
             return Err(Error::QueryTooLong);
         }
-        if form::count(self.body) > config.max_parameters() || form::count(query) > config.max_parameters() {
+        if form::count(self.body) > config.max_parameters() || form::count(query.as_bytes()) > config.max_parameters() {
             return Err(Error::TooManyParameters);
         }
         if has_credentials(query) {
             return Err(Error::CredentialsInQuery);
         }
         match self.content_type {
-            Field::Once(value) if is_form(value) => Ok(self.body),
+            Field::Once(value) if is_form(value) => std::str::from_utf8(self.body).map_err(|_| Error::MalformedForm),
             _ => Err(Error::UnsupportedContentType),
         }
     }
 }
 
 /// RFC 6749 §2.3.1: credentials must not be in the URL, where logs keep them.
-fn has_credentials(query: &[u8]) -> bool {
+fn has_credentials(query: &str) -> bool {
     form::pairs(query)
         .any(|(name, _)| form::decode(name).is_ok_and(|name| matches!(&*name, "client_id" | "client_secret")))
 }

@@ -1,7 +1,5 @@
 //! What an access token says.
 
-use std::time::Duration;
-
 use time::OffsetDateTime;
 
 use crate::{Authorization, ClientId, Scope};
@@ -60,11 +58,5 @@ impl Claims {
     #[must_use]
     pub const fn expires_at(&self) -> OffsetDateTime {
         self.expires_at
-    }
-
-    /// From the one to the other.
-    #[must_use]
-    pub fn lifetime(&self) -> Duration {
-        (self.expires_at - self.issued_at).unsigned_abs()
     }
 }

@@ -1,6 +1,7 @@
 //! `Authorization: Basic` as RFC 6749 §2.3.1 uses it: RFC 7617, with both halves form-encoded first.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT};
+use memchr::memchr;
 use zeroize::Zeroizing;
 
 use super::is_credential;
@@ -26,7 +27,7 @@ impl BasicCredentials {
         // With its final capacity from the start, so that growing leaves no copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(token68.len().div_ceil(4) * 3));
         STANDARD_PAD_INDIFFERENT.decode_vec(token68, &mut bytes).ok()?;
-        let colon = bytes.iter().position(|b| *b == b':')?;
+        let colon = memchr(b':', &bytes)?;
 
         // Decoding never lengthens, so both halves are decoded where they are and then moved together.
         let (id, secret) = bytes.split_at_mut(colon);

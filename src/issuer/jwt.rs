@@ -33,7 +33,7 @@ impl JwtIssuer {
         let header = Header { alg: key.algorithm(), kid: key.key_id(), typ: "at+jwt" };
         let header = BASE64_URL_SAFE_NO_PAD.encode(to_json(&header)) + ".";
         let issuer = issuer.into();
-        Self { audience: issuer.clone(), issuer, key, header, random: RandomSource::default() }
+        Self { audience: issuer.clone(), issuer, key, header, random: RandomSource::seeded() }
     }
 
     /// For whom the tokens are meant (`aud`, RFC 9068 §3): the identifier of the API that takes them.

@@ -15,7 +15,7 @@ impl<S> OpaqueIssuer<S> {
     /// An issuer that keeps its tokens in `tokens`.
     #[must_use]
     pub fn new(tokens: S) -> Self {
-        Self { tokens, random: RandomSource::default() }
+        Self { tokens, random: RandomSource::seeded() }
     }
 
     /// Takes randomness from elsewhere, so that a test can know the token.

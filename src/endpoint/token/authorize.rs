@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 
@@ -20,6 +20,7 @@ pub struct AuthenticatedRequest<'a> {
 #[derive(Debug)]
 pub struct AuthorizedRequest {
     claims: Claims,
+    lifetime: Duration,
 }
 
 impl<'a> AuthenticatedRequest<'a> {
@@ -79,6 +80,7 @@ impl<'a> AuthenticatedRequest<'a> {
         let lifetime = client.expiration().unwrap_or_else(|| config.client_credentials_grant_expiration());
         let lifetime = lifetime.min(config.client_credentials_grant_max_expiration());
         Ok(AuthorizedRequest {
+            lifetime,
             claims: Claims::new(
                 client.client_id().clone(),
                 granted.scope(),
@@ -105,7 +107,7 @@ impl AuthorizedRequest {
     /// Puts the issued token into the response.
     #[must_use]
     pub fn respond(self, access_token: AccessToken) -> TokenResponse {
-        TokenResponse::new(access_token, self.claims)
+        TokenResponse::new(access_token, self.lifetime, &self.claims)
     }
 }
 

@@ -68,7 +68,7 @@ struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     /// §3.2: a parameter without a value counts as absent, an unknown one is ignored, a known one may stand there once.
-    fn parse(form: &'a [u8]) -> Result<Self, Error> {
+    fn parse(form: &'a str) -> Result<Self, Error> {
         let mut parameters = Self::default();
         for (name, value) in form::pairs(form) {
             let name = form::decode(name)?;

@@ -1,16 +1,19 @@
-use crate::{AccessToken, Claims, Reply, json};
+use std::time::Duration;
+
+use crate::{AccessToken, Claims, Reply, Scope, json};
 
 /// A successful response (RFC 6749 §5.1): the token, and what is to be known of it. It never has a refresh token
 /// (§4.4.3).
 #[derive(Debug)]
 pub struct TokenResponse {
     access_token: AccessToken,
-    claims: Claims,
+    lifetime: Duration,
+    scope: Option<Scope>,
 }
 
 impl TokenResponse {
-    pub(super) const fn new(access_token: AccessToken, claims: Claims) -> Self {
-        Self { access_token, claims }
+    pub(super) fn new(access_token: AccessToken, lifetime: Duration, claims: &Claims) -> Self {
+        Self { access_token, lifetime, scope: claims.scope().cloned() }
     }
 
     /// The token.
@@ -21,14 +24,14 @@ impl TokenResponse {
 
     /// Its lifetime in seconds.
     #[must_use]
-    pub fn expires_in(&self) -> u64 {
-        self.claims.lifetime().as_secs()
+    pub const fn expires_in(&self) -> u64 {
+        self.lifetime.as_secs()
     }
 
     /// The scope that was issued, which need not be the one that was asked for. A token without any scope has none.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
-        self.claims.scope().map(crate::Scope::as_str)
+        self.scope.as_ref().map(Scope::as_str)
     }
 }
 
