@@ -102,12 +102,12 @@ fn store(secret: &ClientSecret) -> MemoryStore {
     for n in 0..1000 {
         let hash = ClientSecretHash::generated(secret, &RandomSource::default()).unwrap();
         let client = Client::builder(&format!("client-{n}")).client_secret_hash(hash).seacatauth_credentials(true);
-        store.insert(client.tenant("my-corporation").build().unwrap());
+        store.insert_client(client.tenant("my-corporation").build().unwrap());
     }
     store
 }
 
-/// A function that mints with the request of the seed's own `curl` command.
+/// A function that mints that mints with a header, a scope and a tenant.
 fn minter<T: client_credentials::TokenIssuer>(store: MemoryStore, issuer: T, secret: &ClientSecret) -> impl Fn() {
     let server = AuthorizationServer::new(store, issuer, Config::default());
     let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("client-999:{}", secret.expose())));

@@ -53,7 +53,10 @@ async fn token(State(server): State<Arc<Server>>, request: Request) -> Response 
         Err(_) => Reply::error(Cause::BodyTooLarge, server.config()),
     };
     if let Some(cause) = reply.cause() {
-        println!("{} {cause}", reply.status());
+        match cause.source() {
+            Some(source) => println!("{} {cause}: {source}", reply.status()),
+            None => println!("{} {cause}", reply.status()),
+        }
     }
     let response = Response::builder().status(reply.status());
     let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));

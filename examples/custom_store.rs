@@ -28,14 +28,13 @@ impl ClientStore for Customers {
 
 fn client(client_id: &str, row: &Row) -> Result<Client, BackendError> {
     let role = [row.company, "reader"].join("/");
-    Client::builder(client_id)
-        .client_secret_hash(row.secret_hash.parse().map_err(BackendError::new)?)
+    Ok(Client::builder(client_id)
+        .client_secret_hash(row.secret_hash.parse()?)
         .token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost)
         .seacatauth_credentials(true)
         .tenant(row.company)
-        .role(Role::new(&role, ["report:read"]).map_err(BackendError::new)?)
-        .build()
-        .map_err(BackendError::new)
+        .role(Role::new(&role, ["report:read"])?)
+        .build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]

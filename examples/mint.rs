@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .role(Role::new("my-corporation/accountant", ["invoice:edit"])?)
         .build()?;
     let store = MemoryStore::default();
-    store.insert(client);
+    store.insert_client(client);
 
     let issuer = if std::env::args().any(|argument| argument == "--jwt") {
         let key = SigningKey::generate(SigningAlgorithm::EdDsa)?;

@@ -1,4 +1,4 @@
-//! The seed system's token endpoint, over HTTPS, ready to be asked with curl.
+//! A whole token endpoint at the address and path of SeaCat Auth's, over HTTPS, ready to be asked with curl.
 //!
 //!     cargo run --example server
 //!     cargo run --example server -- --help
@@ -77,10 +77,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clients = clients.map(|path| read_clients(path).map_err(|error| format!("{}: {error}", path.display())));
     let store = clients.transpose()?;
 
-    let listener = TcpListener::bind(arguments.listen)?;
+    let listen = arguments.listen;
+    let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
-    let host = if address.ip().is_loopback() { "localhost".into() } else { address.ip().to_string() };
-    let url = format!("{}://{host}:{}", if arguments.http { "http" } else { "https" }, address.port());
+    let local = address.ip().is_loopback() || address.ip().is_unspecified();
+    let host = if local { format!("localhost:{}", address.port()) } else { address.to_string() };
+    let url = format!("{}://{host}", if arguments.http { "http" } else { "https" });
     let certificate = if arguments.http { None } else { Some(certificate(&arguments.state)?) };
 
     println!("Token endpoint: {url}/openidconnect/token");
@@ -137,7 +139,10 @@ async fn token(State(server): State<Arc<Server>>, request: Request) -> Response 
         Err(_) => Reply::error(Cause::BodyTooLarge, server.config()),
     };
     if let Some(cause) = reply.cause() {
-        println!("{} {cause}", reply.status());
+        match cause.source() {
+            Some(source) => println!("{} {cause}: {source}", reply.status()),
+            None => println!("{} {cause}", reply.status()),
+        }
     }
     let response = Response::builder().status(reply.status());
     let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
@@ -158,7 +163,7 @@ fn demo() -> Result<(MemoryStore, ClientSecret), Box<dyn Error>> {
     let hash = ClientSecretHash::generated(&secret, &random)?;
     let store = MemoryStore::default();
     let client = Client::builder("demo").client_secret_hash(hash).seacatauth_credentials(true);
-    store.insert(client.tenant("my-corporation").build()?);
+    store.insert_client(client.tenant("my-corporation").build()?);
     Ok((store, secret))
 }
 

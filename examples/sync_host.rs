@@ -31,6 +31,7 @@ impl Host {
         let request = TokenRequest::parse(request, &self.config)?;
         let client = self.clients.get(request.client_id()).cloned();
         let request = request.authenticate(client, &self.config)?;
+        // A host with clients that hold `authz:tenant:access` says here which of `unassigned_tenants` there are.
         let request = request.authorize(&[], &self.config)?;
         let token = AccessToken::generate(&RandomSource::default())?;
         let mut tokens = self.tokens.lock().map_err(|_| BackendError::new("the tokens are gone"))?;

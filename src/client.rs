@@ -6,7 +6,8 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{
-    ClientSecretHash, ParseError, Resources, Role, Scope, TENANT_ACCESS, TenantName, scope::ScopeToken, text::text_type,
+    ClientSecretHash, ParseError, Resources, Role, Scope, TENANT_ACCESS, TenantName, duration, scope::ScopeToken,
+    text::text_type,
 };
 
 text_type! {
@@ -101,7 +102,8 @@ impl Client {
         self.client_secret_expires_at
     }
 
-    /// Whether the client may use the client credentials grant.
+    /// Whether the client may use the client credentials grant: the name is SeaCat Auth's, the meaning that of
+    /// `client_credentials` among the `grant_types` of RFC 7591 §2.
     #[must_use]
     pub const fn seacatauth_credentials(&self) -> bool {
         self.seacatauth_credentials
@@ -121,7 +123,7 @@ impl Client {
 
     /// The lifetime of its tokens, where it has one of its own.
     #[must_use]
-    pub const fn expiration(&self) -> Option<Duration> {
+    pub const fn client_credentials_grant_expiration(&self) -> Option<Duration> {
         self.expiration
     }
 
@@ -153,6 +155,15 @@ impl Client {
     pub(crate) fn assigned(&self, name: &str) -> Option<&TenantName> {
         let at = self.tenants.binary_search_by(|tenant| tenant.as_str().cmp(name)).ok()?;
         self.tenants.get(at)
+    }
+
+    /// Whether a scope token can ever be granted.
+    fn may_ask_for(&self, token: &str) -> bool {
+        match ScopeToken::parse(token) {
+            ScopeToken::AnyTenant | ScopeToken::AllTenants => !self.tenants.is_empty(),
+            ScopeToken::Tenant(name) => self.assigned(name).is_some() || self.has_access_to_all_tenants(),
+            ScopeToken::Registered(token) => self.scope.as_ref().is_some_and(|scope| scope.contains(token)),
+        }
     }
 
     /// Whether tenants that are not assigned are open to it, as long as they exist.
@@ -259,9 +270,12 @@ impl ClientBuilder {
         self.parse("default_scope", Scope::parse(scope), |client, scope| client.default_scope = Some(scope))
     }
 
-    /// The lifetime of its tokens in place of the configured one, up to the configured maximum; in whole seconds.
-    pub fn expiration(self, expiration: Duration) -> Self {
-        self.set(|client| client.expiration = Some(expiration))
+    /// The lifetime of its tokens in place of the configured one, up to the configured maximum: whole seconds, one at least.
+    pub fn client_credentials_grant_expiration(self, expiration: Duration) -> Self {
+        let whole = if duration::is_whole(expiration) { Ok(expiration) } else { Err(ParseError(duration::EXPECTED)) };
+        self.parse("client_credentials_grant_expiration", whole, |client, expiration| {
+            client.expiration = Some(expiration);
+        })
     }
 
     /// Assigns a tenant to its credentials.
@@ -277,15 +291,10 @@ impl ClientBuilder {
     /// The client.
     ///
     /// # Errors
-    /// The first member that could not be parsed, or a default scope that the client could not ask for.
+    /// The first member that could not be parsed, a tenant in the registered scope, or a default scope that the client could
+    /// not have.
     pub fn build(self) -> Result<Client, ClientError> {
         let mut client = self.0?;
-        let registered = |token: &str| client.scope.as_ref().is_some_and(|scope| scope.contains(token));
-        let allowed = |token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(token) if !registered(token));
-        if !client.default_scope.iter().flat_map(Scope::tokens).all(allowed) {
-            let expected = ParseError("a default scope is made of tokens of `scope` and of tenants");
-            return Err(ClientError { member: "default_scope", expected });
-        }
         client.tenants.sort();
         client.tenants.dedup();
         client.global = resources(&Resources::default(), &client.roles, None);
@@ -295,6 +304,20 @@ impl ClientBuilder {
             .into_iter()
             .map(|tenant| (tenant.clone(), resources(&client.global, &client.roles, Some(tenant.as_str()))))
             .collect();
+        if client
+            .scope
+            .iter()
+            .flat_map(Scope::tokens)
+            .any(|token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(_)))
+        {
+            let expected =
+                ParseError("a tenant is asked for in `scope` but allowed in `tenants`: leave `tenant…` out here");
+            return Err(ClientError { member: "scope", expected });
+        }
+        if !client.default_scope.iter().flat_map(Scope::tokens).all(|token| client.may_ask_for(token)) {
+            let expected = ParseError("a default scope is made of tokens of `scope` and of tenants that are assigned");
+            return Err(ClientError { member: "default_scope", expected });
+        }
         Ok(client)
     }
 }

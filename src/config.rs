@@ -1,14 +1,23 @@
 //! What the operator sets.
 
+mod value;
+
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use humantime::format_duration;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Error as _, IntoDeserializer as _},
+};
 
-use crate::{SecretClass, duration, text::Text};
+use crate::{SecretClass, duration};
+pub(crate) use value::Value;
 
 /// The configuration of an [`AuthorizationServer`](crate::AuthorizationServer); always a valid one.
 ///
-/// It deserializes from the section `openidconnect` of any format that serde reads. INI goes through the crate `config`:
+/// It deserializes from the section `openidconnect` of any format that serde reads: from the file as a whole, whose other
+/// sections are left alone, or from the section itself as a member of the host's own settings. INI goes through the crate
+/// `config`:
 ///
 /// ```
 /// use client_credentials::Config;
@@ -24,7 +33,7 @@ use crate::{SecretClass, duration, text::Text};
 /// | key | default | meaning |
 /// | --- | --- | --- |
 /// | `client_credentials_grant_expiration` | `3m` | lifetime of a token |
-/// | `client_credentials_grant_max_expiration` | `24h` | the longest that a client of its own may have |
+/// | `client_credentials_grant_max_expiration` | `24h` | the longest lifetime of a token, also for a client that has one of its own |
 /// | `bearer_realm` | `asab` | `realm` of the challenge in a 401 |
 /// | `max_body_bytes` | `16384` | a longer body is answered with 413, unread |
 /// | `max_authorization_bytes` | `8192` | a longer `Authorization` header is answered with 400, unread |
@@ -32,8 +41,7 @@ use crate::{SecretClass, duration, text::Text};
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
 /// | `unknown_client_secret_class` | `generated` | the class of hash that a request for an unknown client, or for one without a secret, costs: `generated` or `chosen`. Where both classes are in use, an answer's time can tell a client of the other class from an unknown one |
 ///
-/// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key that is not in the table is refused; other
-/// sections are left alone.
+/// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key that is not in the table is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     expiration: Duration,
@@ -62,23 +70,68 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Sets one key as a configuration file does.
+    /// Sets the lifetime of a token, up to the maximum.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use client_credentials::Config;
     ///
-    /// let config = Config::default().with("client_credentials_grant_expiration", "4 h")?;
-    /// assert_eq!(config.client_credentials_grant_expiration().as_secs(), 14_400);
-    ///
-    /// let error = Config::default().with("client_credentials_grant_expiration", "soon").unwrap_err();
-    /// assert!(error.to_string().starts_with("`client_credentials_grant_expiration` is `soon`, but "));
+    /// let config = Config::default().with_client_credentials_grant_expiration(Duration::from_secs(600))?;
+    /// let error = config.with_client_credentials_grant_expiration(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.key(), "client_credentials_grant_expiration");
     /// # Ok::<(), client_credentials::ConfigError>(())
     /// ```
     ///
     /// # Errors
-    /// When the key is unknown or the value is not one that it can have.
-    pub fn with(self, key: &str, value: &str) -> Result<Self, ConfigError> {
-        self.set(key, value)?.checked()
+    /// When it is not a whole number of seconds, or longer than the maximum: set a longer maximum first.
+    pub fn with_client_credentials_grant_expiration(self, expiration: Duration) -> Result<Self, ConfigError> {
+        Self { expiration, ..self }.checked()
+    }
+
+    /// Sets the longest lifetime of a token, which also bounds what a client has of its own.
+    ///
+    /// # Errors
+    /// When it is not a whole number of seconds, or shorter than the lifetime of a token: set a shorter one first.
+    pub fn with_client_credentials_grant_max_expiration(self, max_expiration: Duration) -> Result<Self, ConfigError> {
+        Self { max_expiration, ..self }.checked()
+    }
+
+    /// Sets the `realm` of the challenge in a 401.
+    ///
+    /// # Errors
+    /// When it is not of printable ASCII without `"` and `\`.
+    pub fn with_bearer_realm(self, realm: impl Into<String>) -> Result<Self, ConfigError> {
+        Self { bearer_realm: Cow::Owned(realm.into()), ..self }.checked()
+    }
+
+    /// Sets the longest body that is read, in bytes.
+    #[must_use]
+    pub fn with_max_body_bytes(self, max_body_bytes: usize) -> Self {
+        Self { max_body_bytes, ..self }
+    }
+
+    /// Sets the longest `Authorization` header that is read, in bytes.
+    #[must_use]
+    pub fn with_max_authorization_bytes(self, max_authorization_bytes: usize) -> Self {
+        Self { max_authorization_bytes, ..self }
+    }
+
+    /// Sets the most parameters that a form may have.
+    #[must_use]
+    pub fn with_max_parameters(self, max_parameters: usize) -> Self {
+        Self { max_parameters, ..self }
+    }
+
+    /// Sets the most tokens that a requested scope may have.
+    #[must_use]
+    pub fn with_max_scope_tokens(self, max_scope_tokens: usize) -> Self {
+        Self { max_scope_tokens, ..self }
+    }
+
+    /// Sets the class of hash that a request for an unknown client costs.
+    #[must_use]
+    pub fn with_unknown_client_secret_class(self, unknown_client_secret_class: SecretClass) -> Self {
+        Self { unknown_client_secret_class, ..self }
     }
 
     /// The lifetime of a token.
@@ -129,42 +182,54 @@ impl Config {
         self.unknown_client_secret_class
     }
 
+    /// Sets one key of a file; what several keys must hold between them is [`checked`](Self::checked) after the last.
     fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
         let wrong = |expected| ConfigError::new(key, value, expected);
-        let duration = || duration::parse(value).ok_or_else(|| wrong(duration::EXPECTED));
-        let limit = || value.parse().ok().filter(|n| *n > 0).ok_or_else(|| wrong("a whole number above zero"));
+        let duration = || duration::parse(value).ok_or_else(|| wrong(duration::EXPECTED.into()));
+        let limit = || value.parse().ok().filter(|n| *n > 0).ok_or_else(|| wrong("a whole number above zero".into()));
         match key {
-            "client_credentials_grant_expiration" => self.expiration = duration()?,
-            "client_credentials_grant_max_expiration" => self.max_expiration = duration()?,
-            "bearer_realm" if is_realm(value) => self.bearer_realm = Cow::Owned(value.into()),
-            "bearer_realm" => return Err(wrong("printable ASCII without `\"` and `\\`")),
+            EXPIRATION => self.expiration = duration()?,
+            MAX_EXPIRATION => self.max_expiration = duration()?,
+            BEARER_REALM => self.bearer_realm = Cow::Owned(value.into()),
             "max_body_bytes" => self.max_body_bytes = limit()?,
             "max_authorization_bytes" => self.max_authorization_bytes = limit()?,
             "max_parameters" => self.max_parameters = limit()?,
             "max_scope_tokens" => self.max_scope_tokens = limit()?,
-            "unknown_client_secret_class" => match value {
-                "generated" => self.unknown_client_secret_class = SecretClass::Generated,
-                "chosen" => self.unknown_client_secret_class = SecretClass::Chosen,
-                _ => return Err(wrong("`generated` or `chosen`")),
-            },
-            _ => return Err(wrong(KEYS)),
+            "unknown_client_secret_class" => {
+                let class = SecretClass::deserialize(value.into_deserializer());
+                self.unknown_client_secret_class =
+                    class.map_err(|_: de::value::Error| wrong("`generated` or `chosen`".into()))?;
+            }
+            _ => return Err(wrong(KEYS.into())),
         }
         Ok(self)
     }
 
-    /// What two keys must hold between them.
     fn checked(self) -> Result<Self, ConfigError> {
+        for (key, duration) in [(EXPIRATION, self.expiration), (MAX_EXPIRATION, self.max_expiration)] {
+            if !duration::is_whole(duration) {
+                return Err(ConfigError::new(key, &format_duration(duration).to_string(), duration::EXPECTED.into()));
+            }
+        }
         if self.expiration > self.max_expiration {
+            let expected =
+                format!("a duration up to `{MAX_EXPIRATION}`, which is `{}`", format_duration(self.max_expiration));
+            return Err(ConfigError::new(EXPIRATION, &format_duration(self.expiration).to_string(), expected));
+        }
+        if !is_realm(&self.bearer_realm) {
             return Err(ConfigError::new(
-                "client_credentials_grant_expiration",
-                &humantime::format_duration(self.expiration).to_string(),
-                "a duration up to `client_credentials_grant_max_expiration`, which is 24h unless set",
+                BEARER_REALM,
+                &self.bearer_realm,
+                r#"printable ASCII without `"` and `\`"#.into(),
             ));
         }
         Ok(self)
     }
 }
 
+const EXPIRATION: &str = "client_credentials_grant_expiration";
+const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
+const BEARER_REALM: &str = "bearer_realm";
 const KEYS: &str = "one of the keys `client_credentials_grant_expiration`, `client_credentials_grant_max_expiration`, \
                     `bearer_realm`, `max_body_bytes`, `max_authorization_bytes`, `max_parameters`, `max_scope_tokens` and \
                     `unknown_client_secret_class`";
@@ -180,11 +245,11 @@ fn is_realm(text: &str) -> bool {
 pub struct ConfigError {
     key: String,
     value: String,
-    expected: &'static str,
+    expected: String,
 }
 
 impl ConfigError {
-    fn new(key: &str, value: &str, expected: &'static str) -> Self {
+    fn new(key: &str, value: &str, expected: String) -> Self {
         Self { key: key.into(), value: value.into(), expected }
     }
 
@@ -202,21 +267,24 @@ impl ConfigError {
 
     /// What it can be.
     #[must_use]
-    pub const fn expected(&self) -> &'static str {
-        self.expected
+    pub fn expected(&self) -> &str {
+        &self.expected
     }
 }
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let File { openidconnect } = File::deserialize(deserializer)?;
-        let set = |config: Self, (key, Text(value)): (String, Text)| config.set(&key, &value);
-        openidconnect.into_iter().try_fold(Self::default(), set).and_then(Self::checked).map_err(D::Error::custom)
+        let mut whole = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        let section = match whole.remove("openidconnect") {
+            Some(Value::Section(section)) => section,
+            Some(_) => return Err(D::Error::custom("`openidconnect` is not a section")),
+            // Without the section, what stands outside any other one can only be meant for here.
+            None => whole.into_iter().filter(|(_, value)| !matches!(value, Value::Section(_))).collect(),
+        };
+        section
+            .into_iter()
+            .try_fold(Self::default(), |config, (key, value)| config.set(&key, value.text()))
+            .and_then(Self::checked)
+            .map_err(D::Error::custom)
     }
-}
-
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    openidconnect: BTreeMap<String, Text>,
 }

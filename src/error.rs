@@ -1,6 +1,6 @@
 //! What can go wrong, and the one table that says how much of it the client is told.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, pin::Pin, sync::Arc};
 
 use serde::Serialize;
 
@@ -10,65 +10,92 @@ use serde::Serialize;
 /// look alike. No variant carries text that came with the request.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each message says what the variant means")]
 pub enum Error {
+    /// The method is not POST.
     #[error("the method is not POST")]
     MethodNotAllowed,
+    /// The body is longer than the configuration allows.
     #[error("the body is longer than the configuration allows")]
     BodyTooLarge,
+    /// The Authorization header is longer than the configuration allows.
     #[error("the Authorization header is longer than the configuration allows")]
     AuthorizationTooLong,
+    /// The query of the URL is longer than the configuration allows a body to be.
     #[error("the query of the URL is longer than the configuration allows a body to be")]
     QueryTooLong,
+    /// There are more parameters than the configuration allows.
     #[error("there are more parameters than the configuration allows")]
     TooManyParameters,
+    /// The content type is not application/x-www-form-urlencoded.
     #[error("the content type is not application/x-www-form-urlencoded")]
     UnsupportedContentType,
+    /// The query of the URL carries client credentials.
     #[error("the query of the URL carries client credentials")]
     CredentialsInQuery,
+    /// The form is not percent-encoded UTF-8.
     #[error("the form is not percent-encoded UTF-8")]
     MalformedForm,
+    /// The parameter of this name is there more than once.
     #[error("the parameter `{0}` is there more than once")]
     RepeatedParameter(&'static str),
+    /// The parameter of this name is missing.
     #[error("the parameter `{0}` is missing")]
     MissingParameter(&'static str),
+    /// The client authenticates in more than one way.
     #[error("the client authenticates in more than one way")]
     SeveralAuthentications,
+    /// The `client_id` of the body is not the one of the Authorization header.
     #[error("the `client_id` of the body is not the one of the Authorization header")]
     ClientIdMismatch,
+    /// The client credentials are malformed.
     #[error("the client credentials are malformed")]
     MalformedCredentials,
+    /// The grant type is not supported.
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
+    /// The scope is malformed.
     #[error("the scope is malformed")]
     MalformedScope,
+    /// There are more scope tokens than the configuration allows.
     #[error("there are more scope tokens than the configuration allows")]
     TooManyScopeTokens,
 
+    /// The client does not authenticate.
     #[error("the client does not authenticate")]
     NoAuthentication,
+    /// The scheme of the Authorization header is not supported.
     #[error("the scheme of the Authorization header is not supported")]
     UnsupportedScheme,
+    /// The client is unknown.
     #[error("the client is unknown")]
     UnknownClient,
+    /// The client has no secret.
     #[error("the client has no secret")]
     NoSecretRegistered,
+    /// The secret is wrong.
     #[error("the secret is wrong")]
     WrongSecret,
+    /// The secret is right but has expired.
     #[error("the secret is right but has expired")]
     ExpiredSecret,
+    /// The secret is right but the client is registered for another authentication method.
     #[error("the secret is right but the client is registered for another authentication method")]
     WrongMethod,
 
+    /// The client has no `seacatauth_credentials`, so it may not use this grant.
     #[error("the client has no `seacatauth_credentials`, so it may not use this grant")]
     GrantNotEnabled,
+    /// A scope token is not in the registered scope of the client.
     #[error("a scope token is not in the registered scope of the client")]
     ScopeNotRegistered,
+    /// A tenant is not assigned to the client.
     #[error("a tenant is not assigned to the client")]
     TenantNotAssigned,
+    /// The scope asks for a tenant and the client has none.
     #[error("the scope asks for a tenant and the client has none")]
     NoTenantAssigned,
 
+    /// A store or an issuer failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
@@ -166,6 +193,9 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
 }
 
+/// What a backend answers with, where its type is not known before run time.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
+
 /// A store or an issuer failed; the client is told to come back later (503).
 ///
 /// It keeps the failure as its [`source`](StdError::source) and does not repeat it in its own text.
@@ -176,6 +206,20 @@ impl BackendError {
     /// Wraps the failure of a backend; a text will do.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(source.into().into())
+    }
+}
+
+/// For a store that makes a [`Client`](crate::Client) of what it keeps.
+impl From<crate::ClientError> for BackendError {
+    fn from(error: crate::ClientError) -> Self {
+        Self::new(error)
+    }
+}
+
+/// For a store that parses what it keeps.
+impl From<crate::ParseError> for BackendError {
+    fn from(error: crate::ParseError) -> Self {
+        Self::new(error)
     }
 }
 

@@ -4,13 +4,13 @@ mod jwt;
 mod keys;
 mod opaque;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 pub use jwt::JwtIssuer;
 pub use keys::{KeyError, PublicJwk, SigningAlgorithm, SigningKey};
 pub use opaque::OpaqueIssuer;
 
-use crate::{AccessToken, BackendError, Claims};
+use crate::{AccessToken, BackendError, Claims, error::Answer};
 
 /// Makes an access token (RFC 6749 §1.4) for a request that has been authorized.
 ///
@@ -76,17 +76,11 @@ impl TokenIssuer for AnyTokenIssuer {
 }
 
 trait ErasedTokenIssuer: Send + Sync {
-    fn issue<'a>(
-        &'a self,
-        claims: &'a Claims,
-    ) -> Pin<Box<dyn Future<Output = Result<AccessToken, BackendError>> + Send + 'a>>;
+    fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken>;
 }
 
 impl<T: TokenIssuer> ErasedTokenIssuer for T {
-    fn issue<'a>(
-        &'a self,
-        claims: &'a Claims,
-    ) -> Pin<Box<dyn Future<Output = Result<AccessToken, BackendError>> + Send + 'a>> {
+    fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken> {
         Box::pin(TokenIssuer::issue(self, claims))
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::{
     BackendError, Client, ClientId, ClientSecret, ClientSecretHash, MemoryStore, RandomSource, Resources, Role, RoleId,
-    Scope, SecretClass, TenantName, TokenEndpointAuthMethod, duration, text::Text,
+    Scope, SecretClass, TenantName, TokenEndpointAuthMethod, config::Value, duration,
 };
 
 /// Clients and roles as a file gives them, checked whole: either all of it is right, or there is no value of this type.
@@ -68,6 +68,13 @@ impl Provisioning {
             Some(b'[') => File { clients: deserialize(json, "clients")?, ..File::default() },
             _ => deserialize(json, "")?,
         };
+        if file.roles.contains_key(Role::SUPERUSER_ID) {
+            return Err(ProvisioningError::new(
+                "roles",
+                Role::SUPERUSER_ID,
+                "this role is built in and cannot be another",
+            ));
+        }
         let roles = file.roles.into_iter().map(|(id, resources)| Role::from_parts(id, resources));
         let roles: BTreeMap<RoleId, Role> =
             roles.chain([Role::superuser()]).map(|role| (role.id().clone(), role)).collect();
@@ -109,12 +116,13 @@ impl From<Provisioning> for MemoryStore {
     fn from(provisioning: Provisioning) -> Self {
         let store = Self::default();
         provisioning.tenants.into_iter().for_each(|tenant| store.insert_tenant(tenant));
-        provisioning.clients.into_iter().for_each(|client| store.insert(client));
+        provisioning.clients.into_iter().for_each(|client| store.insert_client(client));
         store
     }
 }
 
-/// What is wrong with a provisioning file. It never repeats a secret.
+/// What is wrong with a provisioning file. It names entries, members and identifiers, and never repeats another value: that
+/// may be a secret in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error("`{path}`: {problem}")]
 pub struct ProvisioningError {
@@ -154,12 +162,18 @@ fn deserialize<T: DeserializeOwned>(json: &str, root: &str) -> Result<T, Provisi
     Ok(value)
 }
 
-/// What serde has to say, without the value that it found: that may be a secret in the wrong place.
+/// What serde has to say, without the value that it found: that may be a secret in the wrong place. Names of members stay.
 fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
+    let repeats_value =
+        ["invalid type: ", "invalid value: ", "unknown variant "].iter().any(|start| text.starts_with(start));
     match text.rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid type: ") || found.starts_with("invalid value: ") => {
-            format!("this is not {expected}")
+        Some((_, expected)) if repeats_value => {
+            let json = expected
+                .replace("a sequence", "an array")
+                .replace("a map", "an object")
+                .replace("i64", "a whole number");
+            format!("this is not {json}")
         }
         _ => text,
     }
@@ -191,7 +205,7 @@ struct Entry {
     seacatauth_credentials: bool,
     scope: Option<Scope>,
     default_scope: Option<Scope>,
-    client_credentials_grant_expiration: Option<Text>,
+    client_credentials_grant_expiration: Option<Value>,
     #[serde(default)]
     tenants: Vec<TenantName>,
     #[serde(default)]
@@ -216,11 +230,11 @@ impl Entry {
         if let Some(scope) = &self.default_scope {
             client = client.default_scope(scope.as_str());
         }
-        if let Some(Text(text)) = &self.client_credentials_grant_expiration {
-            let expiration = duration::parse(text).ok_or_else(|| {
-                wrong("client_credentials_grant_expiration", &format!("`{text}` is not {}", duration::EXPECTED))
+        if let Some(value) = &self.client_credentials_grant_expiration {
+            let expiration = duration::parse(value.text()).ok_or_else(|| {
+                wrong("client_credentials_grant_expiration", &format!("this is not {}", duration::EXPECTED))
             })?;
-            client = client.expiration(expiration);
+            client = client.client_credentials_grant_expiration(expiration);
         }
         if self.client_secret_expires_at != 0 {
             let at = OffsetDateTime::from_unix_timestamp(self.client_secret_expires_at);

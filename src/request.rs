@@ -4,8 +4,6 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use crate::{Config, Error, form};
-
 /// An HTTP request, as any host can describe it.
 ///
 /// ```
@@ -20,12 +18,12 @@ use crate::{Config, Error, form};
 /// Everything in it is taken as the peer sent it. `Debug` shows no header and no body.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    method: &'a str,
-    query: Option<&'a str>,
-    authorization: Field<'a>,
-    content_type: Field<'a>,
-    body: &'a [u8],
-    received_at: OffsetDateTime,
+    pub(crate) method: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) authorization: Field<'a>,
+    pub(crate) content_type: Field<'a>,
+    pub(crate) body: &'a [u8],
+    pub(crate) received_at: OffsetDateTime,
 }
 
 /// A header field that may stand in a request only once.
@@ -89,54 +87,6 @@ impl<'a> Request<'a> {
     pub const fn body(self, body: &'a [u8]) -> Self {
         Self { body, ..self }
     }
-
-    pub(crate) const fn received_at(&self) -> OffsetDateTime {
-        self.received_at
-    }
-
-    pub(crate) const fn authorization(&self) -> Field<'a> {
-        self.authorization
-    }
-
-    /// The form in the body of a POST, once everything about the request but the form itself is right. Limits come
-    /// first, so that nothing oversized is looked into.
-    pub(crate) fn form(&self, config: &Config) -> Result<&'a str, Error> {
-        if self.method != "POST" {
-            return Err(Error::MethodNotAllowed);
-        }
-        if self.body.len() > config.max_body_bytes() {
-            return Err(Error::BodyTooLarge);
-        }
-        if matches!(self.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {
-            return Err(Error::AuthorizationTooLong);
-        }
-        let query = self.query.unwrap_or_default();
-        if query.len() > config.max_body_bytes() {
-            return Err(Error::QueryTooLong);
-        }
-        if form::count(self.body) > config.max_parameters() || form::count(query.as_bytes()) > config.max_parameters() {
-            return Err(Error::TooManyParameters);
-        }
-        if has_credentials(query) {
-            return Err(Error::CredentialsInQuery);
-        }
-        match self.content_type {
-            Field::Once(value) if is_form(value) => std::str::from_utf8(self.body).map_err(|_| Error::MalformedForm),
-            _ => Err(Error::UnsupportedContentType),
-        }
-    }
-}
-
-/// RFC 6749 §2.3.1: credentials must not be in the URL, where logs keep them.
-fn has_credentials(query: &str) -> bool {
-    form::pairs(query)
-        .any(|(name, _)| form::decode(name).is_ok_and(|name| matches!(&*name, "client_id" | "client_secret")))
-}
-
-/// Whether a `Content-Type` is the form's. Its parameters do not matter: the form is UTF-8 whatever they say.
-fn is_form(content_type: &[u8]) -> bool {
-    let media_type = content_type.split(|b| *b == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 impl fmt::Debug for Request<'_> {

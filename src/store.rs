@@ -2,11 +2,11 @@
 
 mod memory;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 pub use memory::MemoryStore;
 
-use crate::{BackendError, Claims, Client, TenantName, TokenHash};
+use crate::{BackendError, Claims, Client, TenantName, TokenHash, error::Answer};
 
 /// Finds clients. A host that wants nothing but this grant implements one method:
 ///
@@ -29,6 +29,9 @@ pub trait ClientStore: Send + Sync {
     /// Called once for each token request, before the client is authenticated, so `client_id` is any text that a stranger
     /// likes to send: bind it as a parameter, and do not log it unescaped. Compare it exactly: a client whose identifier
     /// differs, in case for instance, is taken for unknown.
+    ///
+    /// Do for every client what you do for one: what takes longer when the row exists tells a stranger that it does, and
+    /// so undoes the equal work that comes after. Parse and build when a row is loaded or changed, not at each look-up.
     ///
     /// What is returned is what counts. A stale answer lets a deleted client mint, or an old secret pass, for as long as it
     /// is stale; a role that no longer exists must not be in it. An unknown client is `Ok(None)`, never an error: an error
@@ -79,13 +82,18 @@ pub trait TokenStore: Send + Sync {
     ///
     /// Called once for each opaque token, before the client gets it. The client is told of success only when this has
     /// returned, so what it returns for must not be lost: a lost row is a token that nobody accepts. Two tokens never have
-    /// the same hash.
+    /// the same hash, so a second insert under one may do as it likes.
+    ///
+    /// A store may forget claims from [`Claims::expires_at`] on. It may take the time from [`Claims::issued_at`] of what is
+    /// inserted, as [`MemoryStore`] does, or from a clock of its own that does not run ahead.
     ///
     /// # Errors
     /// When it could not be kept. The client then gets 503 and no token; a row that was written all the same does no harm.
     fn insert(&self, hash: TokenHash, claims: Claims) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// What was kept under `hash`. One that has expired may be returned or not: whoever asks looks at
+    /// What was kept under `hash`. Called by whoever checks a token that somebody presents, so `hash` may be the hash of
+    /// anything. An answer that is too old lets a token that was taken back pass, and `None` for one that is there locks its
+    /// client out. One that has expired may be returned or not: whoever asks looks at
     /// [`Claims::expires_at`].
     ///
     /// # Errors
@@ -147,8 +155,6 @@ impl ClientStore for AnyClientStore {
         self.0.existing_tenants(tenants).await
     }
 }
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
 
 trait ErasedClientStore: Send + Sync {
     fn find_client<'a>(&'a self, client_id: &'a str) -> Answer<'a, Option<Arc<Client>>>;

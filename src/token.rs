@@ -18,16 +18,22 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// What a token of this client says that is good from `issued_at` until `expires_at`.
+    /// What a token of this client says that is good from `issued_at` until `expires_at`: no scope, and no resources yet.
     #[must_use]
-    pub const fn new(
-        client_id: ClientId,
-        scope: Option<Scope>,
-        authorization: Authorization,
-        issued_at: OffsetDateTime,
-        expires_at: OffsetDateTime,
-    ) -> Self {
-        Self { client_id, scope, authorization, issued_at, expires_at }
+    pub fn new(client_id: ClientId, issued_at: OffsetDateTime, expires_at: OffsetDateTime) -> Self {
+        Self { client_id, scope: None, authorization: Authorization::default(), issued_at, expires_at }
+    }
+
+    /// With this scope.
+    #[must_use]
+    pub fn with_scope(self, scope: impl Into<Option<Scope>>) -> Self {
+        Self { scope: scope.into(), ..self }
+    }
+
+    /// With these resources.
+    #[must_use]
+    pub fn with_authorization(self, authorization: Authorization) -> Self {
+        Self { authorization, ..self }
     }
 
     /// Whom it was issued to, `client_id` and in this grant also `sub` (RFC 9068 §2.2).

@@ -149,7 +149,7 @@ fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-fn seed_curl_command_over_https() {
+fn seacat_auth_curl_command_over_https() {
     if !installed("curl") {
         return;
     }
@@ -167,7 +167,7 @@ fn seed_curl_command_over_https() {
     let mode = |name: &str| fs::metadata(state.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("localhost.key"), 0o600);
     let certificate = fs::read(state.join("localhost.pem")).unwrap();
-    let config = file(folder.path(), "seed.conf", "[openidconnect]\nclient_credentials_grant_expiration=10m\n");
+    let config = file(folder.path(), "server.conf", "[openidconnect]\nclient_credentials_grant_expiration=10m\n");
     let running = server(&state, &["--config", config.to_str().unwrap()], "--data");
     assert_eq!(paste(&running).1["expires_in"], 600);
     assert_eq!(fs::read(state.join("localhost.pem")).unwrap(), certificate);

@@ -6,13 +6,14 @@ use client_credentials::{
 };
 use config::{File, FileFormat};
 use proptest::prelude::*;
+use serde::Deserialize as _;
 
 fn configured(text: &str, format: FileFormat) -> Result<Config, config::ConfigError> {
     config::Config::builder().add_source(File::from_str(text, format)).build()?.try_deserialize()
 }
 
 #[test]
-fn seed_configuration() {
+fn seacat_auth_configuration() {
     let ini = "[web]\nlisten=8080\n[openidconnect]\nclient_credentials_grant_expiration=10m\nbearer_realm=asab\n\
                [seacatauth:client]\ncache_expiration=30 s\n";
     let config = configured(ini, FileFormat::Ini).unwrap();
@@ -32,6 +33,31 @@ fn the_same_from_any_format() {
     assert_eq!(config, configured(toml, FileFormat::Toml).unwrap());
     assert_eq!(config, configured(json, FileFormat::Json).unwrap());
     assert_eq!(config, serde_json::from_str(json).unwrap());
+
+    // As a part of the host's own settings, and as the section alone.
+    #[derive(serde::Deserialize)]
+    struct Settings {
+        openidconnect: Config,
+    }
+    assert_eq!(config, serde_json::from_str::<Settings>(json).unwrap().openidconnect);
+    let file = config::Config::builder().add_source(File::from_str(ini, FileFormat::Ini)).build().unwrap();
+    assert_eq!(config, file.get("openidconnect").unwrap());
+    assert_eq!(config, file.try_deserialize::<Settings>().unwrap().openidconnect);
+}
+
+#[test]
+fn a_key_outside_its_section_is_taken_or_refused_never_ignored() {
+    let without = configured("client_credentials_grant_expiration=10m\n[web]\nx=1\n", FileFormat::Ini).unwrap();
+    assert_eq!(without.client_credentials_grant_expiration().as_secs(), 600);
+    for json in [
+        r#"{"expiration": 1}"#,
+        r#"{"openidconnect": 1}"#,
+        r#"{"openidconnect": {"max_parameters": [1]}}"#,
+        r#"{"max_parameters": null}"#,
+    ] {
+        assert!(serde_json::from_str::<Config>(json).is_err(), "{json}");
+    }
+    assert!(serde_json::from_str::<Config>(r#"{"web": {"x": [1, null]}, "seacatauth:client": {}}"#).is_ok());
 }
 
 #[test]
@@ -57,18 +83,18 @@ fn a_wrong_value_names_key_value_and_what_would_be_right() {
         ("unknown_client_secret_class", "fast", "`generated` or `chosen`"),
         ("client_credentials_grant_expiraton", "10m", "one of the keys `client_credentials_grant_expiration`"),
     ] {
-        for error in [
-            Config::default().with(key, value).unwrap_err().to_string(),
-            configured(&format!("[openidconnect]\n{key}={value}\n"), FileFormat::Ini).unwrap_err().to_string(),
-        ] {
-            assert!(
-                error.contains(&format!("`{key}`")) && error.contains(&format!("`{value}`")) && error.contains(right),
-                "{error}"
-            );
-        }
+        let error = configured(&format!("[openidconnect]\n{key}={value}\n"), FileFormat::Ini).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("`{key}`")) && error.contains(&format!("`{value}`")) && error.contains(right),
+            "{error}"
+        );
     }
-    let error = Config::default().with("client_credentials_grant_expiration", "25h").unwrap_err().to_string();
-    assert!(error.contains("`client_credentials_grant_max_expiration`"), "{error}");
+    for (ini, maximum) in
+        [("client_credentials_grant_expiration=25h", "`1day`"), ("client_credentials_grant_max_expiration=1m", "`1m`")]
+    {
+        let error = configured(&format!("[openidconnect]\n{ini}\n"), FileFormat::Ini).unwrap_err().to_string();
+        assert!(error.contains("`client_credentials_grant_max_expiration`") && error.contains(maximum), "{error}");
+    }
     assert!(
         configured(
             "[openidconnect]\nclient_credentials_grant_expiration=25h\nclient_credentials_grant_max_expiration=2d\n",
@@ -96,7 +122,7 @@ fn rfc7591_2_members_of_a_client() {
     assert_eq!(a.client_secret_expires_at().unwrap().unix_timestamp(), 2_000_000_000);
     assert!(a.client_secret_hash().unwrap().verify(SECRET) && a.seacatauth_credentials());
     assert_eq!((a.scope().unwrap().as_str(), a.default_scope().unwrap().as_str()), ("r w", "r tenant"));
-    assert_eq!(a.expiration().unwrap().as_secs(), 3600);
+    assert_eq!(a.client_credentials_grant_expiration().unwrap().as_secs(), 3600);
     assert_eq!(a.tenants().iter().map(client_credentials::TenantName::as_str).collect::<Vec<_>>(), ["s", "t"]);
     assert!(a.roles()[0].resources().hold(&["anything"]));
 
@@ -191,7 +217,20 @@ fn an_error_names_entry_and_member_and_never_a_secret() {
         (r#"[{"client_id": "a", "roles": ["*/superuser", "t/x"]}]"#, "clients[0].roles[1]", "there is no role `t/x`"),
         (r#"[{"client_id": "a", "roles": ["x"]}]"#, "clients[0].roles[0]", "TENANT/ROLE"),
         (r#"{"clients": [], "roles": {"x": []}}"#, "roles.x", "TENANT/ROLE"),
-        (r#"{"clients": [], "roles": {"*/x": "HUNTER2"}}"#, "roles.*/x", "a sequence"),
+        (r#"{"clients": [], "roles": {"*/x": "HUNTER2"}}"#, "roles.*/x", "an array"),
+        (r#"{"clients": [], "roles": {"*/superuser": []}}"#, "roles.*/superuser", "built in"),
+        (
+            r#"[{"client_id": "a", "client_secret_expires_at": "HUNTER2"}]"#,
+            "clients[0].client_secret_expires_at",
+            "a whole number",
+        ),
+        (r#"[{"client_id": "a", "scope": "r tenant:t", "tenants": ["t"]}]"#, "clients[0].scope", "leave `tenant…` out"),
+        (
+            r#"[{"client_id": "a", "default_scope": "tenant:u", "tenants": ["t"]}]"#,
+            "clients[0].default_scope",
+            "assigned",
+        ),
+        (r#"[{"client_id": "a", "default_scope": "tenant"}]"#, "clients[0].default_scope", "assigned"),
         (r#"{"clients": [], "HUNTER2s": 1}"#, "HUNTER2s", "unknown field"),
         (r#"["HUNTER2"]"#, "clients[0]", "this is not a client"),
         (r#"{"roles": {}}"#, ".", "missing field `clients`"),
@@ -217,8 +256,9 @@ proptest! {
     #[test]
     fn any_value_of_a_key_is_taken_or_refused(value in ".{0,20}") {
         for key in ["client_credentials_grant_expiration", "bearer_realm", "max_body_bytes", "unknown_client_secret_class"] {
-            if let Err(error) = Config::default().with(key, &value) {
-                prop_assert_eq!((error.key(), error.value()), (key, value.as_str()));
+            let json = serde_json::json!({"openidconnect": {key: value}});
+            if let Err(error) = Config::deserialize(&json) {
+                prop_assert!(error.to_string().contains(&format!("`{key}`")), "{}", error);
             }
         }
     }

@@ -5,10 +5,10 @@ use std::{error::Error as _, fmt::Debug, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyClientStore, AnyTokenIssuer, Authorization, AuthorizationServer, BackendError, Claims, Client, ClientId,
-    ClientSecret, ClientSecretHash, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource,
-    Reply, Request, Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, TenantName,
-    TokenEndpointAuthMethod, TokenHash, TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
+    AnyClientStore, AnyTokenIssuer, AuthorizationServer, BackendError, Claims, Client, ClientId, ClientSecret,
+    ClientSecretHash, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource, Reply, Request,
+    Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, TenantName, TokenEndpointAuthMethod, TokenHash,
+    TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
 };
 
 const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hun";
@@ -77,13 +77,18 @@ async fn no_public_type_prints_a_secret() {
         format!(r#"[{{"client_id": "a", "scope": {{"x": "{SECRET}"}}}}]"#),
         format!(r#"[{{"client_id": "a", "tenants": "{SECRET}"}}]"#),
         format!(r#"["{SECRET}"]"#),
+        format!(r#"[{{"client_id": "a", "client_secret_class": "{SECRET}"}}]"#),
+        format!(r#"[{{"client_id": "a", "token_endpoint_auth_method": "{SECRET}"}}]"#),
+        format!(r#"[{{"client_id": "a", "client_credentials_grant_expiration": "{SECRET}"}}]"#),
+        format!(r#"[{{"client_id": "a", "tenants": ["{SECRET} "]}}]"#),
+        format!(r#"[{{"client_id": "a", "seacatauth_credentials": "{SECRET}"}}]"#),
         format!(r#""{SECRET}""#),
         format!(r#"[{{"client_id": "a", "client_secret": "{SECRET}"#),
     ] {
         watch.error(&Provisioning::from_json(&wrong).unwrap_err());
     }
     let store = MemoryStore::default();
-    store.insert(client.clone());
+    store.insert_client(client.clone());
     let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store.clone()), Config::default());
     watch.print(&server);
     watch.print(&store);
@@ -134,7 +139,7 @@ async fn no_public_type_prints_a_secret() {
     watch.print(key.public_jwk());
     let issuer = JwtIssuer::new("https://localhost", key);
     watch.print(&issuer);
-    let claims = Claims::new(ClientId::parse("a").unwrap(), None, Authorization::default(), now(), now());
+    let claims = Claims::new(ClientId::parse("a").unwrap(), now(), now());
     let token = issuer.sign(&claims).unwrap();
     watch.hide(token.expose().rsplit('.').next().unwrap());
     watch.print(&token);

@@ -249,7 +249,7 @@ fn rfc6749_3_3_no_scope() {
 }
 
 #[test]
-fn seed_tenants_in_scope() {
+fn seacat_auth_tenants_in_scope() {
     for (client, scope, issued) in [
         ("basic", "tenant:acme", "tenant:acme"),
         ("basic", "tenant:bolt+tenant:acme", "tenant:bolt tenant:acme"),
@@ -284,7 +284,7 @@ fn seed_tenants_in_scope() {
 }
 
 #[test]
-fn seed_lifetime_of_a_client() {
+fn seacat_auth_lifetime_of_a_client() {
     for (client, seconds) in [("basic", 180), ("short", 60), ("long", 24 * 60 * 60)] {
         assert_eq!(ask(&basic(client, SECRET, GRANT)).json()["expires_in"], seconds, "{client}");
     }
@@ -371,14 +371,13 @@ fn limits_stand_before_the_parsers() {
 fn limits_are_the_configured_ones() {
     use client_credentials::{AnyClientStore, AnyTokenIssuer, AuthorizationServer, Config, OpaqueIssuer};
 
-    let config = [
-        ("max_body_bytes", "100"),
-        ("max_authorization_bytes", "100"),
-        ("max_parameters", "2"),
-        ("max_scope_tokens", "1"),
-        ("bearer_realm", "elsewhere"),
-    ];
-    let config = config.iter().try_fold(Config::default(), |config, (key, value)| config.with(key, value)).unwrap();
+    let config = Config::default()
+        .with_max_body_bytes(100)
+        .with_max_authorization_bytes(100)
+        .with_max_parameters(2)
+        .with_max_scope_tokens(1)
+        .with_bearer_realm("elsewhere")
+        .unwrap();
     let store = common::store();
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
     let served = Served::start(AuthorizationServer::new(AnyClientStore::new(store), issuer, config));

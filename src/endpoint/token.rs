@@ -39,14 +39,14 @@ where
     S: ClientStore,
     T: TokenIssuer,
 {
-    match respond(server, request).await {
+    match mint(server, request).await {
         Ok(response) => response.into(),
         Err(cause) => Reply::error(cause, server.config()),
     }
 }
 
 /// The walk: each step consumes what the one before it made, and there is no other way to make it.
-async fn respond<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<TokenResponse, Error>
+async fn mint<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<TokenResponse, Error>
 where
     S: ClientStore,
     T: TokenIssuer,

@@ -13,13 +13,13 @@ use ring::{
     },
 };
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::BackendError;
+use crate::{BackendError, json};
 
 /// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SigningAlgorithm {
     /// Ed25519: the smallest and the fastest, the one to take where nothing speaks against it.
@@ -211,14 +211,11 @@ impl KeyPair {
 }
 
 impl PublicKey {
-    /// RFC 7638 §3. Every value is base64url or a fixed name, so there is nothing to escape.
+    /// RFC 7638 §3: the hash of what this type serializes to.
     fn thumbprint(&self) -> String {
-        let json = match self {
-            Self::Ed25519 { crv, kty, x } => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#),
-            Self::P256 { crv, kty, x, y } => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}","y":"{y}"}}"#),
-            Self::Rsa { e, kty, n } => format!(r#"{{"e":"{e}","kty":"{kty}","n":"{n}"}}"#),
-        };
-        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, json.as_bytes()))
+        let mut json = Vec::new();
+        json::value(&mut json, self);
+        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &json))
     }
 }
 

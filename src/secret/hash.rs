@@ -122,7 +122,8 @@ impl ClientSecretHash {
         }
     }
 
-    /// A hash that costs as much as one of `class` and that no known secret has: what an unknown client is compared with.
+    /// A hash that costs as much as one that is made here for `class`, and that no known secret has: what an unknown client
+    /// is compared with.
     pub(crate) fn decoy(class: SecretClass) -> Self {
         match class {
             SecretClass::Generated => Self(Format::Sha256 { salt: [0; SALT_LEN], digest: [0; 32] }),

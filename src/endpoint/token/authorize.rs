@@ -38,7 +38,7 @@ impl<'a> AuthenticatedRequest<'a> {
     /// the client, and that are open to it all the same by [`TENANT_ACCESS`](crate::TENANT_ACCESS).
     #[must_use]
     pub fn unassigned_tenants(&self) -> Vec<TenantName> {
-        if !self.client.has_access_to_all_tenants() {
+        if !self.client.seacatauth_credentials() || !self.client.has_access_to_all_tenants() {
             return Vec::new();
         }
         let named = |token| match ScopeToken::parse(token) {
@@ -77,18 +77,16 @@ impl<'a> AuthenticatedRequest<'a> {
         if self.requested().is_some() && granted.scope.is_empty() {
             return Err(Error::NoTenantAssigned);
         }
-        let lifetime = client.expiration().unwrap_or_else(|| config.client_credentials_grant_expiration());
+        let lifetime = client
+            .client_credentials_grant_expiration()
+            .unwrap_or_else(|| config.client_credentials_grant_expiration());
         let lifetime = lifetime.min(config.client_credentials_grant_max_expiration());
-        Ok(AuthorizedRequest {
-            lifetime,
-            claims: Claims::new(
-                client.client_id().clone(),
-                granted.scope(),
-                Authorization::new(client.global().clone(), granted.tenants),
-                self.received_at,
-                self.received_at.saturating_add(time::Duration::try_from(lifetime).unwrap_or(time::Duration::MAX)),
-            ),
-        })
+        let expires_in = time::Duration::try_from(lifetime).unwrap_or(time::Duration::MAX);
+        let claims =
+            Claims::new(client.client_id().clone(), self.received_at, self.received_at.saturating_add(expires_in))
+                .with_scope(granted.scope())
+                .with_authorization(Authorization::new(client.global().clone(), granted.tenants));
+        Ok(AuthorizedRequest { claims, lifetime })
     }
 
     /// What was asked for, or what counts in its place (§3.3).

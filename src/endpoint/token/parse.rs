@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::AuthenticatedRequest;
+use super::{super::form_post, AuthenticatedRequest};
 use crate::{
     Client, Config, Error, Request, authentication::ClientAuthentication, form, form::Decoded, scope::is_scope,
 };
@@ -21,8 +21,9 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// When it is over a limit of the configuration, or is not what §2.3, §3.2 and §4.4.2 ask for.
     pub fn parse(request: &Request<'a>, config: &Config) -> Result<Self, Error> {
-        let Parameters { grant_type, scope, client_id, client_secret } = Parameters::parse(request.form(config)?)?;
-        let authentication = ClientAuthentication::parse(request.authorization(), client_id, client_secret)?;
+        let Parameters { grant_type, scope, client_id, client_secret } =
+            Parameters::parse(form_post::form(request, config)?)?;
+        let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
         match grant_type.as_deref() {
             Some("client_credentials") => {}
             Some(_) => return Err(Error::UnsupportedGrantType),
@@ -36,7 +37,7 @@ impl<'a> TokenRequest<'a> {
                 return Err(Error::MalformedScope);
             }
         }
-        Ok(Self { authentication, scope, received_at: request.received_at() })
+        Ok(Self { authentication, scope, received_at: request.received_at })
     }
 
     /// The client identifier that the request claims, to look the client up by.

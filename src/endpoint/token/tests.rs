@@ -34,14 +34,14 @@ const SLOW: &str = "$pbkdf2-sha256$i=2$c2FsdHNhbHQ$AnGU186ifJGhVOzWISODRDr+KWh19
 fn store(class: SecretClass) -> MemoryStore {
     let store = MemoryStore::default();
     let client = |id: &str| Client::builder(id).seacatauth_credentials(true);
-    store.insert(client("known").client_secret_hash(hash(class)).build().unwrap());
-    store.insert(client("secretless").build().unwrap());
+    store.insert_client(client("known").client_secret_hash(hash(class)).build().unwrap());
+    store.insert_client(client("secretless").build().unwrap());
     let expired =
         client("expired").client_secret_hash(hash(class)).client_secret_expires_at(OffsetDateTime::UNIX_EPOCH);
-    store.insert(expired.build().unwrap());
+    store.insert_client(expired.build().unwrap());
     let posting = client("posting").client_secret_hash(hash(class));
-    store.insert(posting.token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost).build().unwrap());
-    store.insert(Client::builder("disabled").client_secret_hash(hash(class)).build().unwrap());
+    store.insert_client(posting.token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost).build().unwrap());
+    store.insert_client(Client::builder("disabled").client_secret_hash(hash(class)).build().unwrap());
     store
 }
 
@@ -58,8 +58,7 @@ fn basic(credentials: &str) -> String {
 #[tokio::test]
 async fn equal_work_for_every_answer() {
     for class in [SecretClass::Generated, SecretClass::Chosen] {
-        let name = if class == SecretClass::Chosen { "chosen" } else { "generated" };
-        let config = Config::default().with("unknown_client_secret_class", name).unwrap();
+        let config = Config::default().with_unknown_client_secret_class(class);
         let store = store(class);
         for (credentials, cause) in [
             ("known:right", ""),

@@ -1,0 +1,43 @@
+//! What an endpoint that takes a form asks of a request before it looks into the form.
+
+use crate::{Config, Error, Request, form, request::Field};
+
+/// The form in the body of a POST, once everything about the request but the form itself is right. Limits come first, so
+/// that nothing oversized is looked into.
+pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str, Error> {
+    if request.method != "POST" {
+        return Err(Error::MethodNotAllowed);
+    }
+    if request.body.len() > config.max_body_bytes() {
+        return Err(Error::BodyTooLarge);
+    }
+    if matches!(request.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {
+        return Err(Error::AuthorizationTooLong);
+    }
+    let query = request.query.unwrap_or_default();
+    if query.len() > config.max_body_bytes() {
+        return Err(Error::QueryTooLong);
+    }
+    if form::count(request.body).max(form::count(query.as_bytes())) > config.max_parameters() {
+        return Err(Error::TooManyParameters);
+    }
+    if has_credentials(query) {
+        return Err(Error::CredentialsInQuery);
+    }
+    match request.content_type {
+        Field::Once(value) if is_form(value) => std::str::from_utf8(request.body).map_err(|_| Error::MalformedForm),
+        _ => Err(Error::UnsupportedContentType),
+    }
+}
+
+/// RFC 6749 §2.3.1: credentials must not be in the URL, where logs keep them.
+fn has_credentials(query: &str) -> bool {
+    form::pairs(query)
+        .any(|(name, _)| form::decode(name).is_ok_and(|name| matches!(&*name, "client_id" | "client_secret")))
+}
+
+/// Whether a `Content-Type` is the form's. Its parameters do not matter: the form is UTF-8 whatever they say.
+fn is_form(content_type: &[u8]) -> bool {
+    let media_type = content_type.split(|b| *b == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
