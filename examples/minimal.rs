@@ -1,5 +1,5 @@
 //! The README's example: a token in process, and a token endpoint in axum.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it is the output, and brevity is the point")]
+#![allow(clippy::print_stdout, reason = "it is the output, and brevity is the point")]
 
 mod in_process {
     // [in process]
@@ -19,23 +19,25 @@ mod in_process {
 
 mod in_axum {
     // [in axum]
-    use axum::{Router, body::Bytes, extract::State, http, response::Response, routing::any};
+    use axum::{Router, body::to_bytes, extract::State, response::Response, routing::any};
     use client_credentials::*;
     use std::sync::Arc;
-
     type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
-
     pub(crate) fn app(server: Server) -> Router {
         Router::new().route("/openidconnect/token", any(token)).with_state(Arc::new(server))
     }
-
-    async fn token(State(server): State<Arc<Server>>, head: http::request::Parts, body: Bytes) -> Response {
-        let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers).body(&body);
-        let reply = handle_token_request(&server, &request).await;
-        let response = http::Response::builder().status(reply.status());
+    async fn token(State(server): State<Arc<Server>>, request: axum::extract::Request) -> Response {
+        let (head, body) = request.into_parts();
+        let reply = if let Ok(body) = to_bytes(body, server.config().max_body_bytes()).await {
+            let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            let post = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers).body(&body);
+            handle_token_request(&server, &post).await
+        } else {
+            Reply::error(Error::BodyTooLarge, server.config())
+        };
+        let response = Response::builder().status(reply.status());
         let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
-        response.body(reply.into_body().into()).unwrap()
+        response.body(reply.into_body().into()).unwrap_or_default()
     }
     // [end]
 }

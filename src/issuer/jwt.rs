@@ -42,7 +42,7 @@ impl JwtIssuer {
         Self { audience: audience.into(), ..self }
     }
 
-    /// Takes the randomness of `jti` from elsewhere, so that a test can know the token.
+    /// Takes the 16 random bytes of `jti` from elsewhere than [`RandomSource::seeded`].
     #[must_use]
     pub fn with_random(self, random: RandomSource) -> Self {
         Self { random, ..self }

@@ -18,7 +18,7 @@ impl<S> OpaqueIssuer<S> {
         Self { tokens, random: RandomSource::seeded() }
     }
 
-    /// Takes randomness from elsewhere, so that a test can know the token.
+    /// Takes randomness from elsewhere than [`RandomSource::seeded`].
     #[must_use]
     pub fn with_random(self, random: RandomSource) -> Self {
         Self { random, ..self }

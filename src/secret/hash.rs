@@ -65,7 +65,8 @@ impl ClientSecretHash {
         Ok(Self(Format::Sha256 { salt, digest: salted_sha256(&salt, secret.expose()) }))
     }
 
-    /// Hashes a secret that somebody chose: 600,000 rounds of PBKDF2-HMAC-SHA256, a tenth of a second or more.
+    /// Hashes a secret that somebody chose: 600,000 rounds of PBKDF2-HMAC-SHA256. That is a tenth of a second or more, here
+    /// and at each verification, and seconds where `ring` is compiled without optimization.
     ///
     /// # Errors
     /// When the source of randomness fails.
