@@ -24,7 +24,7 @@ use crate::{AccessToken, BackendError, Claims, error::Answer};
 ///     async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
 ///         let token = AccessToken::generate(&RandomSource::default())?;
 ///         // … keep `claims` where the API in front of which the token is checked can find them …
-///         Ok(AccessToken::new(format!("acme_{}", token.expose())))
+///         Ok(AccessToken::new(format!("acme_{}", token.expose()))?)
 ///     }
 /// }
 /// ```

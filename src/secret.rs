@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 pub(crate) use hash::counted;
 pub use hash::{ClientSecretHash, SecretClass};
 
-use crate::{BackendError, RandomSource};
+use crate::{BackendError, ParseError, RandomSource};
 
 /// How many random bytes a generated secret and an opaque token have; twice what a brute-force search could cover.
 const RANDOM_LEN: usize = 32;
@@ -84,11 +84,18 @@ impl AccessToken {
         random_text(random).map(Self)
     }
 
-    /// Takes over one that an issuer made. RFC 6750 §2.1 wants it to be of letters, digits and `-._~+/`, with `=` only
-    /// at the end.
-    #[must_use]
-    pub fn new(token: String) -> Self {
-        Self(Zeroizing::new(token))
+    /// Takes over one that an issuer made.
+    ///
+    /// # Errors
+    /// When it is not of letters, digits and `-._~+/`, with `=` only at the end: no other token fits into an `Authorization`
+    /// header (`b64token` of RFC 6750 §2.1).
+    pub fn new(token: String) -> Result<Self, ParseError> {
+        let token = Zeroizing::new(token);
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+        if token.trim_end_matches('=').is_empty() || !token.trim_end_matches('=').bytes().all(allowed) {
+            return Err(ParseError("an access token is letters, digits and `-._~+/`, with `=` only at the end"));
+        }
+        Ok(Self(token))
     }
 
     /// The text itself.
@@ -148,4 +155,19 @@ fn random_text(random: &RandomSource) -> Result<Zeroizing<String>, BackendError>
     let mut text = Zeroizing::new(String::with_capacity(RANDOM_LEN.div_ceil(3) * 4));
     BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc6750_2_1_b64token() {
+        for token in ["a", "a.b-c_d~e+f/g==", "0"] {
+            assert_eq!(AccessToken::new(token.into()).unwrap().expose(), token);
+        }
+        for token in ["", "=", "a b", "a=b", "a\"", "a\\", "é", "a\n"] {
+            assert!(AccessToken::new(token.into()).is_err(), "{token:?}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ fn rfc9068_2_an_independent_library_verifies_from_the_public_key_alone() {
         );
         let answer =
             Served::start(server).ask(&basic("basic", SECRET, "grant_type=client_credentials&scope=read+tenant:acme"));
-        let token = AccessToken::new(answer.json()["access_token"].as_str().unwrap().into());
+        let token = AccessToken::new(answer.json()["access_token"].as_str().unwrap().into()).unwrap();
 
         let jwk: Jwk = serde_json::from_str(&public).unwrap();
         let mut validation = Validation::new(theirs);

@@ -81,7 +81,7 @@ impl JwtIssuer {
         let signature = self.key.sign(token.as_bytes())?;
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(AccessToken::new(token))
+        Ok(AccessToken::new(token)?)
     }
 }
 
