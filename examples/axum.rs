@@ -8,14 +8,15 @@ use std::{error::Error, sync::Arc};
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
-    extract::{Request, State},
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
     response::Response,
     routing::any,
 };
 use client_credentials::{
-    AuthorizationServer, Config, Error as Cause, MemoryStore, OpaqueIssuer, Provisioning, Reply, handle_token_request,
-    now,
+    AuthorizationServer, Config, Error as Cause, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request,
+    handle_token_request, now,
 };
 use tokio::net::TcpListener;
 
@@ -29,7 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
 
     // Any method: it is the endpoint that answers the wrong ones, with 405 in the form of the others.
-    let app = Router::new().route("/openidconnect/token", any(token)).with_state(Arc::new(server));
+    let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
+    let app = Router::new().route("/openidconnect/token", any(token)).layer(limit).with_state(Arc::new(server));
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let listener = TcpListener::bind(address).await?;
     println!("http://{}/openidconnect/token", listener.local_addr()?);
@@ -39,18 +41,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
 }
 
-async fn token(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let reply = match to_bytes(body, server.config().max_body_bytes()).await {
-        Ok(body) => {
-            let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let request = client_credentials::Request::new(head.method.as_str(), now())
-                .query(head.uri.query())
-                .headers(headers)
-                .body(&body);
-            handle_token_request(&server, &request).await
+async fn token(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers);
+    let reply = match &body {
+        Ok(body) => handle_token_request(&server, &request.body(body)).await,
+        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            handle_token_request(&server, &request.oversized_body()).await
         }
-        Err(_) => Reply::error(Cause::BodyTooLarge, server.config()),
+        Err(_) => Reply::error(Cause::MalformedForm, server.config()),
     };
     if let Some(cause) = reply.cause() {
         match cause.source() {

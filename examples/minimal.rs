@@ -19,22 +19,20 @@ mod in_process {
 
 mod in_axum {
     // [in axum]
-    use axum::{Router, body::to_bytes, extract::State, response::Response, routing::any};
-    use client_credentials::*;
+    use axum::{Router, body::Bytes, extract::*, http::request::Parts, response::Response, routing::any};
+    use client_credentials::{AuthorizationServer, MemoryStore, OpaqueIssuer, handle_token_request, now};
     use std::sync::Arc;
     type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
     pub(crate) fn app(server: Server) -> Router {
-        Router::new().route("/openidconnect/token", any(token)).with_state(Arc::new(server))
+        let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
+        Router::new().route("/openidconnect/token", any(token)).layer(limit).with_state(Arc::new(server))
     }
-    async fn token(State(server): State<Arc<Server>>, request: axum::extract::Request) -> Response {
-        let (head, body) = request.into_parts();
-        let reply = if let Ok(body) = to_bytes(body, server.config().max_body_bytes()).await {
-            let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let post = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers).body(&body);
-            handle_token_request(&server, &post).await
-        } else {
-            Reply::error(Error::BodyTooLarge, server.config())
-        };
+    type Body = Result<Bytes, rejection::BytesRejection>;
+    async fn token(State(server): State<Arc<Server>>, head: Parts, body: Body) -> Response {
+        let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let request = client_credentials::Request::new(head.method.as_str(), now()).query(head.uri.query());
+        let request = body.as_ref().map_or_else(|_| request.oversized_body(), |body| request.body(body));
+        let reply = handle_token_request(&server, &request.headers(headers)).await;
         let response = Response::builder().status(reply.status());
         let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
         response.body(reply.into_body().into()).unwrap_or_default()

@@ -18,8 +18,9 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
-    extract::{Request, State},
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
     response::Response,
     routing::any,
 };
@@ -27,8 +28,8 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::{Parser, ValueEnum};
 use client_credentials::{
     AnyTokenIssuer, AuthorizationServer, Client, ClientSecret, ClientSecretHash, Config, Error as Cause, JwtIssuer,
-    MemoryStore, OpaqueIssuer, Provisioning, RandomSource, Reply, SigningAlgorithm, SigningKey, handle_token_request,
-    now,
+    MemoryStore, OpaqueIssuer, Provisioning, RandomSource, Reply, Request, SigningAlgorithm, SigningKey,
+    handle_token_request, now,
 };
 use config::{File, FileFormat};
 
@@ -114,7 +115,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let server = Arc::new(AuthorizationServer::new(store, issuer, config));
-    let app = Router::new().route("/openidconnect/token", any(token)).with_state(server).into_make_service();
+    let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
+    let app =
+        Router::new().route("/openidconnect/token", any(token)).layer(limit).with_state(server).into_make_service();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     match certificate {
@@ -125,18 +128,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn token(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let reply = match to_bytes(body, server.config().max_body_bytes()).await {
-        Ok(body) => {
-            let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let request = client_credentials::Request::new(head.method.as_str(), now())
-                .query(head.uri.query())
-                .headers(headers)
-                .body(&body);
-            handle_token_request(&server, &request).await
+async fn token(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers);
+    let reply = match &body {
+        Ok(body) => handle_token_request(&server, &request.body(body)).await,
+        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            handle_token_request(&server, &request.oversized_body()).await
         }
-        Err(_) => Reply::error(Cause::BodyTooLarge, server.config()),
+        Err(_) => Reply::error(Cause::MalformedForm, server.config()),
     };
     if let Some(cause) = reply.cause() {
         match cause.source() {

@@ -200,7 +200,7 @@ impl Config {
                 self.unknown_client_secret_class =
                     class.map_err(|_: de::value::Error| wrong("`generated` or `chosen`".into()))?;
             }
-            _ => return Err(wrong(KEYS.into())),
+            _ => return Err(wrong(format!("one of the keys `{}`", KEYS.join("`, `")))),
         }
         Ok(self)
     }
@@ -230,9 +230,16 @@ impl Config {
 const EXPIRATION: &str = "client_credentials_grant_expiration";
 const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
-const KEYS: &str = "one of the keys `client_credentials_grant_expiration`, `client_credentials_grant_max_expiration`, \
-                    `bearer_realm`, `max_body_bytes`, `max_authorization_bytes`, `max_parameters`, `max_scope_tokens` and \
-                    `unknown_client_secret_class`";
+const KEYS: [&str; 8] = [
+    EXPIRATION,
+    MAX_EXPIRATION,
+    BEARER_REALM,
+    "max_body_bytes",
+    "max_authorization_bytes",
+    "max_parameters",
+    "max_scope_tokens",
+    "unknown_client_secret_class",
+];
 
 /// A `quoted-string` of RFC 9110 §5.6.4 needs no escape for these.
 fn is_realm(text: &str) -> bool {
@@ -278,12 +285,18 @@ impl<'de> Deserialize<'de> for Config {
         let section = match whole.remove("openidconnect") {
             Some(Value::Section(section)) => section,
             Some(_) => return Err(D::Error::custom("`openidconnect` is not a section")),
-            // Without the section, what stands outside any other one can only be meant for here.
-            None => whole.into_iter().filter(|(_, value)| !matches!(value, Value::Section(_))).collect(),
+            // The section itself, or a file without sections: told by a key that is one of ours.
+            None if KEYS.iter().any(|key| whole.contains_key(*key)) => {
+                whole.into_iter().filter(|(_, value)| !matches!(value, Value::Section(_))).collect()
+            }
+            None => BTreeMap::new(),
         };
         section
             .into_iter()
-            .try_fold(Self::default(), |config, (key, value)| config.set(&key, value.text()))
+            .try_fold(Self::default(), |config, (key, value)| match value {
+                Value::Text(text) => config.set(&key, &text),
+                Value::Section(_) | Value::Other => Err(ConfigError::new(&key, "…", "a text or a number".into())),
+            })
             .and_then(Self::checked)
             .map_err(D::Error::custom)
     }

@@ -1,8 +1,14 @@
 //! Clients and roles from a JSON file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use time::OffsetDateTime;
 
 use crate::{
@@ -68,19 +74,19 @@ impl Provisioning {
             Some(b'[') => File { clients: deserialize(json, "clients")?, ..File::default() },
             _ => deserialize(json, "")?,
         };
-        if file.roles.contains_key(Role::SUPERUSER_ID) {
+        if file.roles.0.contains_key(Role::SUPERUSER_ID) {
             return Err(ProvisioningError::new(
                 "roles",
                 Role::SUPERUSER_ID,
                 "this role is built in and cannot be another",
             ));
         }
-        let roles = file.roles.into_iter().map(|(id, resources)| Role::from_parts(id, resources));
+        let roles = file.roles.0.into_iter().map(|(id, resources)| Role::from_parts(id, resources));
         let roles: BTreeMap<RoleId, Role> =
             roles.chain([Role::superuser()]).map(|role| (role.id().clone(), role)).collect();
 
         let (mut known, mut clients) = (BTreeSet::new(), Vec::new());
-        for (n, entry) in file.clients.into_iter().enumerate() {
+        for (n, Object(entry)) in file.clients.into_iter().enumerate() {
             let at = format!("clients[{n}]");
             if !known.insert(entry.client_id.clone()) {
                 return Err(ProvisioningError::new(
@@ -182,15 +188,68 @@ fn problem(error: &serde_json::Error) -> String {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an array of clients, or an object with `clients`")]
 struct File {
-    clients: Vec<Entry>,
+    clients: Vec<Object>,
     #[serde(default)]
-    roles: BTreeMap<RoleId, Resources>,
+    roles: Roles,
     #[serde(default)]
     tenants: BTreeSet<TenantName>,
 }
 
+/// The roles, each of them once.
+#[derive(Default)]
+struct Roles(BTreeMap<RoleId, Resources>);
+
+impl<'de> Deserialize<'de> for Roles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RolesVisitor)
+    }
+}
+
+struct RolesVisitor;
+
+impl<'de> Visitor<'de> for RolesVisitor {
+    type Value = Roles;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of roles")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Roles, A::Error> {
+        let mut roles = BTreeMap::new();
+        while let Some((id, resources)) = map.next_entry()? {
+            if roles.insert(id, resources).is_some() {
+                return Err(A::Error::custom("this role is there already"));
+            }
+        }
+        Ok(Roles(roles))
+    }
+}
+
+/// An entry that is an object: serde would also take the values alone, as an array.
+struct Object(Entry);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a client, which is an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object, A::Error> {
+        Entry::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a client, which is an object")]
+#[serde(deny_unknown_fields)]
 struct Entry {
     client_id: ClientId,
     client_name: Option<String>,
@@ -231,7 +290,8 @@ impl Entry {
             client = client.default_scope(scope.as_str());
         }
         if let Some(value) = &self.client_credentials_grant_expiration {
-            let expiration = duration::parse(value.text()).ok_or_else(|| {
+            let text = if let Value::Text(text) = value { text.as_str() } else { "" };
+            let expiration = duration::parse(text).ok_or_else(|| {
                 wrong("client_credentials_grant_expiration", &format!("this is not {}", duration::EXPECTED))
             })?;
             client = client.client_credentials_grant_expiration(expiration);

@@ -22,7 +22,8 @@ pub struct Request<'a> {
     pub(crate) query: Option<&'a str>,
     pub(crate) authorization: Field<'a>,
     pub(crate) content_type: Field<'a>,
-    pub(crate) body: &'a [u8],
+    /// `None` when it was too long to be read.
+    pub(crate) body: Option<&'a [u8]>,
     pub(crate) received_at: OffsetDateTime,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Request<'a> {
             query: None,
             authorization: Field::Absent,
             content_type: Field::Absent,
-            body: &[],
+            body: Some(&[]),
             received_at: received_at.into(),
         }
     }
@@ -81,11 +82,17 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The body. A host should stop reading one byte after [`Config::max_body_bytes`](crate::Config::max_body_bytes) and
-    /// give what it has: that is enough for the answer, 413.
+    /// The body. A host need not read more of it than [`Config::max_body_bytes`](crate::Config::max_body_bytes): for a longer
+    /// one there is [`Request::oversized_body`].
     #[must_use]
     pub const fn body(self, body: &'a [u8]) -> Self {
-        Self { body, ..self }
+        Self { body: Some(body), ..self }
+    }
+
+    /// A body that the host did not read, because it is longer than what the configuration allows; answered with 413.
+    #[must_use]
+    pub const fn oversized_body(self) -> Self {
+        Self { body: None, ..self }
     }
 }
 

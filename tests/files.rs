@@ -49,15 +49,20 @@ fn the_same_from_any_format() {
 fn a_key_outside_its_section_is_taken_or_refused_never_ignored() {
     let without = configured("client_credentials_grant_expiration=10m\n[web]\nx=1\n", FileFormat::Ini).unwrap();
     assert_eq!(without.client_credentials_grant_expiration().as_secs(), 600);
-    for json in [
-        r#"{"expiration": 1}"#,
-        r#"{"openidconnect": 1}"#,
-        r#"{"openidconnect": {"max_parameters": [1]}}"#,
-        r#"{"max_parameters": null}"#,
+    for (json, names) in [
+        (r#"{"max_parameters": 5, "max_bodybytes": 5}"#, "`max_bodybytes`"),
+        (r#"{"openidconnect": 1}"#, "`openidconnect`"),
+        (r#"{"openidconnect": {"max_parameters": [1]}}"#, "`max_parameters`"),
+        (r#"{"openidconnect": {"bearer_realm": ["x"]}}"#, "`bearer_realm`"),
+        (r#"{"openidconnect": {"bearer_realm": {"a": 1}}}"#, "`bearer_realm`"),
+        (r#"{"openidconnect": {"bearer_realm": null}}"#, "`bearer_realm`"),
+        (r#"{"openidconnect": {"max_parameters": true}}"#, "`max_parameters`"),
     ] {
-        assert!(serde_json::from_str::<Config>(json).is_err(), "{json}");
+        let error = serde_json::from_str::<Config>(json).unwrap_err().to_string();
+        assert!(error.contains(names), "{json}: {error}");
     }
-    assert!(serde_json::from_str::<Config>(r#"{"web": {"x": [1, null]}, "seacatauth:client": {}}"#).is_ok());
+    let others = r#"{"log_level": "info", "web": {"x": [1, null]}, "seacatauth:client": {}}"#;
+    assert_eq!(serde_json::from_str::<Config>(others).unwrap(), Config::default());
 }
 
 #[test]
@@ -218,6 +223,8 @@ fn an_error_names_entry_and_member_and_never_a_secret() {
         (r#"[{"client_id": "a", "roles": ["x"]}]"#, "clients[0].roles[0]", "TENANT/ROLE"),
         (r#"{"clients": [], "roles": {"x": []}}"#, "roles.x", "TENANT/ROLE"),
         (r#"{"clients": [], "roles": {"*/x": "HUNTER2"}}"#, "roles.*/x", "an array"),
+        (r#"{"clients": [], "roles": {"*/x": [], "*/x": []}}"#, "roles", "there already"),
+        (r#"[["a", "HUNTER2"]]"#, "clients[0]", "which is an object"),
         (r#"{"clients": [], "roles": {"*/superuser": []}}"#, "roles.*/superuser", "built in"),
         (
             r#"[{"client_id": "a", "client_secret_expires_at": "HUNTER2"}]"#,

@@ -11,17 +11,8 @@ use serde::{
 pub(crate) enum Value {
     Text(String),
     Section(BTreeMap<String, Self>),
-    List,
-}
-
-impl Value {
-    /// The text; empty, and so never right, for what is none.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-            Self::Section(_) | Self::List => "",
-        }
-    }
+    /// A list, or nothing: no key here can have it.
+    Other,
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -60,12 +51,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Text(String::new()))
+        Ok(Value::Other)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Value::List)
+        Ok(Value::Other)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut section: A) -> Result<Value, A::Error> {

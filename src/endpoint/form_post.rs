@@ -8,9 +8,7 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
     if request.method != "POST" {
         return Err(Error::MethodNotAllowed);
     }
-    if request.body.len() > config.max_body_bytes() {
-        return Err(Error::BodyTooLarge);
-    }
+    let body = request.body.filter(|body| body.len() <= config.max_body_bytes()).ok_or(Error::BodyTooLarge)?;
     if matches!(request.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {
         return Err(Error::AuthorizationTooLong);
     }
@@ -18,14 +16,14 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
     if query.len() > config.max_body_bytes() {
         return Err(Error::QueryTooLong);
     }
-    if form::count(request.body).max(form::count(query.as_bytes())) > config.max_parameters() {
+    if form::count(body).max(form::count(query.as_bytes())) > config.max_parameters() {
         return Err(Error::TooManyParameters);
     }
     if has_credentials(query) {
         return Err(Error::CredentialsInQuery);
     }
     match request.content_type {
-        Field::Once(value) if is_form(value) => std::str::from_utf8(request.body).map_err(|_| Error::MalformedForm),
+        Field::Once(value) if is_form(value) => std::str::from_utf8(body).map_err(|_| Error::MalformedForm),
         _ => Err(Error::UnsupportedContentType),
     }
 }

@@ -17,8 +17,9 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
-    extract::State,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
     response::Response,
     routing::any,
 };
@@ -86,7 +87,10 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn start(server: AuthorizationServer) -> Self {
         let server = Arc::new(server);
-        let app = Router::new().route("/token", any(token)).with_state(server.clone());
+        let app = Router::new()
+            .route("/token", any(token))
+            .layer(DefaultBodyLimit::max(server.config().max_body_bytes()))
+            .with_state(server.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -109,16 +113,19 @@ impl Served {
     }
 }
 
-async fn token(State(server): State<Arc<AuthorizationServer>>, request: axum::extract::Request) -> Response {
-    let (head, body) = request.into_parts();
-    let reply = match to_bytes(body, server.config().max_body_bytes()).await {
-        Ok(body) => {
-            let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let request =
-                Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers).body(&body);
-            handle_token_request(&server, &request).await
+async fn token(
+    State(server): State<Arc<AuthorizationServer>>,
+    head: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers);
+    let reply = match &body {
+        Ok(body) => handle_token_request(&server, &request.body(body)).await,
+        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            handle_token_request(&server, &request.oversized_body()).await
         }
-        Err(_) => Reply::error(Error::BodyTooLarge, server.config()),
+        Err(_) => Reply::error(Error::MalformedForm, server.config()),
     };
     let response = Response::builder().status(reply.status());
     let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
