@@ -4,7 +4,11 @@
 //!     curl -u billing:an-example-that-nobody-should-use -d grant_type=client_credentials http://127.0.0.1:8080/openidconnect/token
 #![allow(clippy::print_stdout, reason = "it is the output")]
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -52,10 +56,9 @@ async fn token(State(server): State<Arc<Server>>, head: Parts, body: Result<Byte
         Err(_) => Reply::error(Cause::MalformedForm, server.config()),
     };
     if let Some(cause) = reply.cause() {
-        match cause.source() {
-            Some(source) => println!("{} {cause}: {source}", reply.status()),
-            None => println!("{} {cause}", reply.status()),
-        }
+        let source = cause.source().map(|source| format!(": {source}")).unwrap_or_default();
+        // Not `eprintln!`, which panics where nobody reads what it prints.
+        let _ = writeln!(io::stderr(), "{} {cause}{source}", reply.status());
     }
     let response = Response::builder().status(reply.status());
     let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));

@@ -9,7 +9,7 @@
 use std::{
     error::Error,
     fs::{self, OpenOptions},
-    io::Write as _,
+    io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
@@ -32,6 +32,7 @@ use client_credentials::{
     handle_token_request, now,
 };
 use config::{File, FileFormat};
+use zeroize::Zeroizing;
 
 /// The token endpoint of an OAuth 2.0 authorization server, at /openidconnect/token.
 #[derive(Parser)]
@@ -139,10 +140,9 @@ async fn token(State(server): State<Arc<Server>>, head: Parts, body: Result<Byte
         Err(_) => Reply::error(Cause::MalformedForm, server.config()),
     };
     if let Some(cause) = reply.cause() {
-        match cause.source() {
-            Some(source) => println!("{} {cause}: {source}", reply.status()),
-            None => println!("{} {cause}", reply.status()),
-        }
+        let source = cause.source().map(|source| format!(": {source}")).unwrap_or_default();
+        // Not `eprintln!`, which panics where nobody reads what it prints.
+        let _ = writeln!(io::stderr(), "{} {cause}{source}", reply.status());
     }
     let response = Response::builder().status(reply.status());
     let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
@@ -154,7 +154,8 @@ fn read_config(path: &Path) -> Result<Config, config::ConfigError> {
 }
 
 fn read_clients(path: &Path) -> Result<MemoryStore, Box<dyn Error>> {
-    Ok(MemoryStore::from(Provisioning::from_json(&fs::read_to_string(path)?)?))
+    let file = Zeroizing::new(fs::read_to_string(path)?);
+    Ok(MemoryStore::from(Provisioning::from_json(&file)?))
 }
 
 fn demo() -> Result<(MemoryStore, ClientSecret), Box<dyn Error>> {
@@ -174,12 +175,9 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
     let (certificate, key) = (state.join("localhost.pem"), state.join("localhost.key"));
     if !certificate.exists() {
         let made = rcgen::generate_simple_self_signed(["localhost", "127.0.0.1", "::1"].map(String::from))?;
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.write(true).create(true).truncate(true).open(&key)?;
-        file.write_all(made.signing_key.serialize_pem().as_bytes())?;
-        fs::write(&certificate, made.cert.pem())?;
+        // The certificate last, and each at once: a start that is cut short leaves nothing that looks finished.
+        write_whole(&key, &Zeroizing::new(made.signing_key.serialize_pem()))?;
+        write_whole(&certificate, &made.cert.pem())?;
     }
     let chain = rustls_pki_types::pem::PemObject::from_pem_file(&certificate)?;
     let key = rustls_pki_types::pem::PemObject::from_pem_file(&key)?;
@@ -188,6 +186,16 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
         .with_no_client_auth()
         .with_single_cert(vec![chain], key)?;
     Ok((certificate, RustlsConfig::from_config(Arc::new(tls))))
+}
+
+/// Writes a file that is new, whole and its owner's alone before it has its name.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(&unfinished)?.write_all(text.as_bytes())?;
+    fs::rename(unfinished, path)
 }
 
 /// Waits for Ctrl-C or SIGTERM, then lets the requests under way finish.

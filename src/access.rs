@@ -237,6 +237,18 @@ mod tests {
     }
 
     #[test]
+    fn superuser_of_a_tenant_is_none_elsewhere() {
+        let tenants = [("acme", [SUPERUSER]), ("bolt", ["read"])];
+        let tenants = tenants.map(|(n, r)| (TenantName::parse(n).unwrap(), r.into_iter().collect()));
+        let authorization = Authorization::new(Resources::default(), tenants);
+        assert!(authorization.holds(Some("acme"), &["anything"]) && authorization.holds(Some("bolt"), &["read"]));
+        assert!(
+            !authorization.holds(Some("bolt"), &["anything"]) && !authorization.holds(Some("other"), &["anything"])
+        );
+        assert!(!authorization.holds(None, &["anything"]) && !authorization.holds(None, &["read"]));
+    }
+
+    #[test]
     fn to_hold_a_list_is_to_hold_all_of_it() {
         let held: Resources = ["a", "b"].into_iter().collect();
         assert!(held.hold(&["a", "b"]) && held.hold(&[]));

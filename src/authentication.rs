@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use time::OffsetDateTime;
 
-use crate::{Client, ClientSecretHash, Config, Error, TokenEndpointAuthMethod, form::Decoded, request::Field};
+use crate::{Client, Config, Error, TokenEndpointAuthMethod, client::is_client_id, form::Decoded, request::Field};
 use basic::BasicCredentials;
 
 /// The credentials of a request, in the one way in which they came. `Debug` shows only the way.
@@ -37,7 +37,7 @@ impl<'a> ClientAuthentication<'a> {
                 }
             }
             (None, Some(client_id), Some(client_secret))
-                if is_credential(&client_id) && is_credential(&client_secret) =>
+                if is_client_id(&client_id) && is_client_secret(&client_secret) =>
             {
                 Ok(Self::Post { client_id, client_secret })
             }
@@ -68,7 +68,7 @@ impl<'a> ClientAuthentication<'a> {
         let registered = client.as_ref().and_then(|client| client.client_secret_hash());
         let verified = match registered {
             Some(hash) => hash.verify(self.client_secret()),
-            None => ClientSecretHash::decoy(config.unknown_client_secret_class()).verify(self.client_secret()),
+            None => config.unknown_client_secret_hash().verify(self.client_secret()),
         };
 
         let has_secret = registered.is_some();
@@ -109,10 +109,10 @@ impl fmt::Debug for ClientAuthentication<'_> {
     }
 }
 
-/// RFC 6749 Appendix A.1 and A.2 leave no room for control characters, nor does RFC 7617 §2. Other characters than
-/// theirs are let through: no registered identifier has them, but a secret from another system may.
-fn is_credential(text: &str) -> bool {
-    // Without an early exit the compiler looks at many bytes at once, and nearly every credential ends here.
+/// RFC 6749 Appendix A.2 leaves no room for control characters, nor does RFC 7617 §2. Characters beyond ASCII are let
+/// through: a secret from another system may have them.
+fn is_client_secret(text: &str) -> bool {
+    // Without an early exit the compiler looks at many bytes at once, and nearly every secret ends here.
     let printable_ascii = text.bytes().fold(true, |all, b| all & matches!(b, 0x20..=0x7E));
     printable_ascii || !text.chars().any(char::is_control)
 }

@@ -13,8 +13,13 @@ use crate::{
 text_type! {
     /// A client identifier (RFC 6749 §2.2): 1 to 255 of the characters space to `~` (Appendix A.1).
     ClientId,
-    |text| (1..=255).contains(&text.len()) && text.bytes().all(|b| matches!(b, 0x20..=0x7E)),
+    is_client_id,
     "a client id is 1 to 255 printable ASCII characters"
+}
+
+/// Whether a text can be a client identifier. One in a request that cannot is never looked up.
+pub(crate) fn is_client_id(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().fold(true, |all, b| all & matches!(b, 0x20..=0x7E))
 }
 
 /// How a client proves itself (RFC 7591 §2).

@@ -5,12 +5,9 @@ mod value;
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use humantime::format_duration;
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, Error as _, IntoDeserializer as _},
-};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{SecretClass, duration};
+use crate::{ClientSecretHash, ParseError, SecretClass, duration};
 pub(crate) use value::Value;
 
 /// The configuration of an [`AuthorizationServer`](crate::AuthorizationServer); always a valid one.
@@ -39,7 +36,8 @@ pub(crate) use value::Value;
 /// | `max_authorization_bytes` | `8192` | a longer `Authorization` header is answered with 400, unread |
 /// | `max_parameters` | `32` | a form of more parameters is answered with 400, unread |
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
-/// | `unknown_client_secret_class` | `generated` | the class of hash that a request for an unknown client, or for one without a secret, costs: `generated` or `chosen`. Where both classes are in use, an answer's time can tell a client of the other class from an unknown one |
+/// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
+/// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
 ///
 /// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key that is not in the table is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +49,8 @@ pub struct Config {
     max_authorization_bytes: usize,
     max_parameters: usize,
     max_scope_tokens: usize,
-    unknown_client_secret_class: SecretClass,
+    max_tenants: usize,
+    unknown_client_secret_hash: ClientSecretHash,
 }
 
 impl Default for Config {
@@ -64,7 +63,8 @@ impl Default for Config {
             max_authorization_bytes: 8 * 1024,
             max_parameters: 32,
             max_scope_tokens: 64,
-            unknown_client_secret_class: SecretClass::Generated,
+            max_tenants: 256,
+            unknown_client_secret_hash: ClientSecretHash::decoy(SecretClass::Generated),
         }
     }
 }
@@ -128,10 +128,17 @@ impl Config {
         Self { max_scope_tokens, ..self }
     }
 
-    /// Sets the class of hash that a request for an unknown client costs.
+    /// Sets the most tenants that one token may be for.
     #[must_use]
-    pub fn with_unknown_client_secret_class(self, unknown_client_secret_class: SecretClass) -> Self {
-        Self { unknown_client_secret_class, ..self }
+    pub fn with_max_tenants(self, max_tenants: usize) -> Self {
+        Self { max_tenants, ..self }
+    }
+
+    /// Sets what the secret in a request for an unknown client is compared with: a hash as costly as those of known clients.
+    /// Its own secret does not matter, and does not let anybody in.
+    #[must_use]
+    pub fn with_unknown_client_secret_hash(self, unknown_client_secret_hash: ClientSecretHash) -> Self {
+        Self { unknown_client_secret_hash, ..self }
     }
 
     /// The lifetime of a token.
@@ -176,10 +183,16 @@ impl Config {
         self.max_scope_tokens
     }
 
-    /// The class of hash that a request for an unknown client costs.
+    /// The most tenants that one token may be for.
     #[must_use]
-    pub const fn unknown_client_secret_class(&self) -> SecretClass {
-        self.unknown_client_secret_class
+    pub const fn max_tenants(&self) -> usize {
+        self.max_tenants
+    }
+
+    /// What the secret in a request for an unknown client is compared with.
+    #[must_use]
+    pub const fn unknown_client_secret_hash(&self) -> &ClientSecretHash {
+        &self.unknown_client_secret_hash
     }
 
     /// Sets one key of a file; what several keys must hold between them is [`checked`](Self::checked) after the last.
@@ -195,10 +208,16 @@ impl Config {
             "max_authorization_bytes" => self.max_authorization_bytes = limit()?,
             "max_parameters" => self.max_parameters = limit()?,
             "max_scope_tokens" => self.max_scope_tokens = limit()?,
-            "unknown_client_secret_class" => {
-                let class = SecretClass::deserialize(value.into_deserializer());
-                self.unknown_client_secret_class =
-                    class.map_err(|_: de::value::Error| wrong("`generated` or `chosen`".into()))?;
+            "max_tenants" => self.max_tenants = limit()?,
+            "unknown_client_secret_hash" => {
+                self.unknown_client_secret_hash = match value {
+                    "generated" => ClientSecretHash::decoy(SecretClass::Generated),
+                    "chosen" => ClientSecretHash::decoy(SecretClass::Chosen),
+                    // Not repeated in the error: it may be a hash that somebody uses.
+                    _ => value.parse().map_err(|expected: ParseError| {
+                        ConfigError::new(key, "…", format!("`generated`, `chosen` or a hash: {expected}"))
+                    })?,
+                }
             }
             _ => return Err(wrong(format!("one of the keys `{}`", KEYS.join("`, `")))),
         }
@@ -230,7 +249,7 @@ impl Config {
 const EXPIRATION: &str = "client_credentials_grant_expiration";
 const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     EXPIRATION,
     MAX_EXPIRATION,
     BEARER_REALM,
@@ -238,7 +257,8 @@ const KEYS: [&str; 8] = [
     "max_authorization_bytes",
     "max_parameters",
     "max_scope_tokens",
-    "unknown_client_secret_class",
+    "max_tenants",
+    "unknown_client_secret_hash",
 ];
 
 /// A `quoted-string` of RFC 9110 §5.6.4 needs no escape for these.

@@ -60,6 +60,10 @@ pub enum Error {
     #[error("there are more scope tokens than the configuration allows")]
     TooManyScopeTokens,
 
+    /// The scope stands for more tenants than the configuration allows.
+    #[error("the scope stands for more tenants than the configuration allows")]
+    TooManyTenants,
+
     /// The client does not authenticate.
     #[error("the client does not authenticate")]
     NoAuthentication,
@@ -135,6 +139,7 @@ impl Error {
 
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
             Self::TooManyScopeTokens     => (400, InvalidScope, "the scope has too many tokens"),
+            Self::TooManyTenants         => (400, InvalidScope, "the scope stands for too many tenants"),
             Self::ScopeNotRegistered
             | Self::TenantNotAssigned
             | Self::NoTenantAssigned     => (400, InvalidScope, "the scope is not allowed for this client"),

@@ -170,3 +170,38 @@ impl<S: ClientStore> ErasedClientStore for S {
         Box::pin(ClientStore::existing_tenants(self, tenants))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authorization;
+
+    async fn finds(store: impl ClientStore) {
+        assert_eq!(store.find_client("a").await.unwrap().unwrap().client_id().as_str(), "a");
+        assert!(store.find_client("b").await.unwrap().is_none());
+        let tenants = ["t", "u"].map(|name| TenantName::parse(name).unwrap());
+        assert_eq!(store.existing_tenants(&tenants).await.unwrap(), tenants[..1]);
+    }
+
+    async fn keeps(store: impl TokenStore, token: &str) {
+        let now = crate::now();
+        let claims = Claims::new(crate::ClientId::parse("a").unwrap(), now, now + std::time::Duration::from_secs(60))
+            .with_authorization(Authorization::new(["r"].into_iter().collect(), []));
+        store.insert(TokenHash::of(token), claims.clone()).await.unwrap();
+        assert_eq!(store.find(&TokenHash::of(token)).await.unwrap(), Some(claims));
+        assert_eq!(store.find(&TokenHash::of("another")).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_pointer_is_the_store_that_it_points_to() {
+        let store = MemoryStore::default();
+        store.insert_client(Client::builder("a").tenant("t").build().unwrap());
+        finds(&store).await;
+        finds(Arc::new(store.clone())).await;
+        finds(AnyClientStore::new(Arc::new(store.clone()))).await;
+        finds(store.clone()).await;
+        keeps(&store, "1").await;
+        keeps(Arc::new(store.clone()), "2").await;
+        keeps(store, "3").await;
+    }
+}

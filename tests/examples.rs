@@ -19,7 +19,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
 /// The program of an example, which `cargo test` has built beside this one.
@@ -52,15 +52,27 @@ fn reply(printed: &str) -> Value {
     serde_json::from_str(json.trim()).unwrap()
 }
 
+/// What the token in a reply says, once an independent library has verified it with the public key that was printed.
+fn verified(reply: &Value, jwk: &str) -> Value {
+    let key = DecodingKey::from_jwk(&serde_json::from_str(jwk).unwrap()).unwrap();
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.validate_aud = false;
+    jsonwebtoken::decode(reply["access_token"].as_str().unwrap(), &key, &validation).unwrap().claims
+}
+
 #[test]
 fn the_examples_that_end_print_a_token() {
     for (name, arguments) in [("mint", &[][..]), ("mint", &["--jwt"]), ("sync_host", &[]), ("custom_store", &[])] {
         let mut command = example(name);
         command.args(arguments);
-        let reply = reply(&output(command));
+        let printed = output(command);
+        let reply = reply(&printed);
         assert_eq!((reply["token_type"].as_str(), reply["expires_in"].as_u64()), (Some("Bearer"), Some(180)), "{name}");
         let is_jwt = reply["access_token"].as_str().unwrap().split('.').count() == 3;
         assert_eq!(is_jwt, name == "custom_store" || arguments == ["--jwt"]);
+        if let Some((_, key)) = printed.split_once("Public key: ") {
+            assert_eq!(verified(&reply, key.lines().next().unwrap())["iss"], "https://localhost:3081");
+        }
     }
     let printed = output(example("minimal"));
     assert!(printed.contains("200 {\"access_token\":"), "{printed}");
@@ -96,7 +108,7 @@ struct Running {
 impl Running {
     /// Starts it and reads what it prints up to a line that begins with `last`.
     fn start(mut command: Command, last: &str) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (mut printed, mut head) = (BufReader::new(child.stdout.take().unwrap()), String::new());
         while !head.lines().any(|line| line.trim_start().starts_with(last)) {
             assert_ne!(printed.read_line(&mut head).unwrap(), 0, "{command:?} ended after {head}");
@@ -108,10 +120,11 @@ impl Running {
         self.head.lines().find_map(|line| line.strip_prefix(start)).unwrap()
     }
 
-    /// Asks it to stop, and returns what it printed since.
+    /// Asks it to stop, and returns what it logged and what it printed since.
     fn stop(mut self) -> String {
         assert!(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap().success());
         let mut rest = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
         self.printed.read_to_string(&mut rest).unwrap();
         assert!(self.child.wait().unwrap().success());
         rest
@@ -155,6 +168,9 @@ fn seacat_auth_curl_command_over_https() {
     }
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
+    // Somebody was there first: a key that all can read must not become ours.
+    fs::create_dir(&state).unwrap();
+    file(&state, "localhost.key", "");
     let running = server(&state, &[], "--data");
     let (head, json) = paste(&running);
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -167,6 +183,7 @@ fn seacat_auth_curl_command_over_https() {
     let mode = |name: &str| fs::metadata(state.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("localhost.key"), 0o600);
     let certificate = fs::read(state.join("localhost.pem")).unwrap();
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 2, "nothing unfinished is left");
     let config = file(folder.path(), "server.conf", "[openidconnect]\nclient_credentials_grant_expiration=10m\n");
     let running = server(&state, &["--config", config.to_str().unwrap()], "--data");
     assert_eq!(paste(&running).1["expires_in"], 600);
@@ -191,9 +208,7 @@ fn server_with_a_client_file_and_jwts() {
         let answer = common::basic("billing", common::SECRET, "grant_type=client_credentials")
             .send(address, "/openidconnect/token");
         answer.granted(None);
-        let payload =
-            BASE64_URL_SAFE_NO_PAD.decode(answer.json()["access_token"].as_str().unwrap().split('.').nth(1).unwrap());
-        let payload: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+        let payload = verified(&answer.json(), running.line("Public key: "));
         assert_eq!((payload["iss"].as_str(), payload["sub"].as_str()), (Some(issuer.unwrap_or(url)), Some("billing")));
 
         let refused =

@@ -85,7 +85,8 @@ fn a_wrong_value_names_key_value_and_what_would_be_right() {
         ("max_body_bytes", "0", "above zero"),
         ("max_body_bytes", "-1", "whole number"),
         ("max_parameters", "many", "whole number"),
-        ("unknown_client_secret_class", "fast", "`generated` or `chosen`"),
+        ("unknown_client_secret_hash", "…", "`generated`, `chosen` or a hash"),
+        ("max_tenants", "0", "above zero"),
         ("client_credentials_grant_expiraton", "10m", "one of the keys `client_credentials_grant_expiration`"),
     ] {
         let error = configured(&format!("[openidconnect]\n{key}={value}\n"), FileFormat::Ini).unwrap_err().to_string();
@@ -262,7 +263,7 @@ proptest! {
 
     #[test]
     fn any_value_of_a_key_is_taken_or_refused(value in ".{0,20}") {
-        for key in ["client_credentials_grant_expiration", "bearer_realm", "max_body_bytes", "unknown_client_secret_class"] {
+        for key in ["client_credentials_grant_expiration", "bearer_realm", "max_body_bytes", "unknown_client_secret_hash"] {
             let json = serde_json::json!({"openidconnect": {key: value}});
             if let Err(error) = Config::deserialize(&json) {
                 prop_assert!(error.to_string().contains(&format!("`{key}`")), "{}", error);

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{SigningKey, TokenIssuer};
 use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, json};
@@ -31,7 +32,7 @@ impl JwtIssuer {
     /// An issuer with this identifier (`iss`, a URL: RFC 8414 §2), which is also the audience unless told otherwise.
     pub fn new(issuer: impl Into<String>, key: SigningKey) -> Self {
         let header = Header { alg: key.algorithm(), kid: key.key_id(), typ: "at+jwt" };
-        let header = BASE64_URL_SAFE_NO_PAD.encode(to_json(&header)) + ".";
+        let header = BASE64_URL_SAFE_NO_PAD.encode(&*to_json(&header)) + ".";
         let issuer = issuer.into();
         Self { audience: issuer.clone(), issuer, key, header, random: RandomSource::seeded() }
     }
@@ -77,10 +78,10 @@ impl JwtIssuer {
         // Room for all of it, so that growing leaves no copy behind: 4/3 of the payload, and an RSA signature at most.
         let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 700);
         token.push_str(&self.header);
-        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = self.key.sign(token.as_bytes())?;
+        BASE64_URL_SAFE_NO_PAD.encode_string(&*payload, &mut token);
+        let signature = Zeroizing::new(self.key.sign(token.as_bytes())?);
         token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        BASE64_URL_SAFE_NO_PAD.encode_string(&*signature, &mut token);
         Ok(AccessToken::new(token)?)
     }
 }
@@ -113,8 +114,63 @@ struct Payload<'a> {
     resources: &'a Authorization,
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(512);
+/// Zeroed afterwards, since payload and signature together are the token.
+fn to_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(512));
     json::value(&mut bytes, value);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::{ClientId, Scope, SigningAlgorithm, TenantName};
+
+    fn issuer() -> JwtIssuer {
+        JwtIssuer::new("https://auth.example.com", SigningKey::generate(SigningAlgorithm::EdDsa).unwrap())
+    }
+
+    fn claims() -> Claims {
+        let now = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap() + time::Duration::milliseconds(999);
+        Claims::new(ClientId::parse("billing").unwrap(), now, now + time::Duration::minutes(3))
+    }
+
+    fn payload(token: &AccessToken) -> Value {
+        let payload = token.expose().split('.').nth(1).unwrap();
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn rfc9068_2_2_claims() {
+        let random = RandomSource::from_fn(|bytes| {
+            bytes.fill(0);
+            Ok(())
+        });
+        let issuer = issuer().with_random(random);
+        let mut expected = json!({
+            "iss": "https://auth.example.com", "aud": "https://auth.example.com", "sub": "billing", "client_id": "billing",
+            "iat": 1_700_000_000, "exp": 1_700_000_180, "jti": "AAAAAAAAAAAAAAAAAAAAAA", "resources": {"*": []},
+        });
+        assert_eq!(payload(&issuer.sign(&claims()).unwrap()), expected);
+
+        let acme = (TenantName::parse("acme").unwrap(), ["read", "edit"].into_iter().collect());
+        let claims = claims()
+            .with_scope(Scope::parse("r tenant:acme").unwrap())
+            .with_authorization(Authorization::new(["read"].into_iter().collect(), [acme]));
+        expected["aud"] = "https://api.example.com".into();
+        expected["scope"] = "r tenant:acme".into();
+        expected["resources"] = json!({"*": ["read"], "acme": ["edit", "read"]});
+        let issuer = issuer.with_audience("https://api.example.com");
+        assert_eq!(payload(&issuer.sign(&claims).unwrap()), expected);
+    }
+
+    #[test]
+    fn rfc7519_4_1_7_each_token_has_its_own_jti() {
+        let issuer = issuer();
+        let jti = || payload(&issuer.sign(&claims()).unwrap())["jti"].clone();
+        assert_ne!(jti(), jti());
+    }
 }

@@ -14,7 +14,7 @@ use ring::{
 };
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{BackendError, json};
 
@@ -117,8 +117,10 @@ impl SigningKey {
     /// # Errors
     /// When there is none, or it is not a key for this algorithm.
     pub fn from_pkcs8_pem(algorithm: SigningAlgorithm, pem: &[u8]) -> Result<Self, KeyError> {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPem)?;
-        Self::from_pkcs8_der(algorithm, der.secret_pkcs8_der())
+        let mut der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPem)?;
+        let key = Self::from_pkcs8_der(algorithm, der.secret_pkcs8_der());
+        der.zeroize();
+        key
     }
 
     /// Reads a private key in PKCS#8 DER (RFC 5208, RFC 5958).

@@ -93,12 +93,21 @@ impl ClientSecretHash {
     #[must_use]
     pub fn verify(&self, presented: &str) -> bool {
         #[cfg(test)]
-        counted::record(self.class());
+        counted::record(self.cost());
         let (digest, computed) = match &self.0 {
             Format::Sha256 { salt, digest } => (digest, salted_sha256(salt, presented)),
             Format::Pbkdf2 { iterations, salt, digest } => (digest, pbkdf2_sha256(*iterations, salt, presented)),
         };
         same(digest, &computed)
+    }
+
+    /// Class and rounds: what a verification costs.
+    #[cfg(test)]
+    pub(crate) const fn cost(&self) -> (SecretClass, u32) {
+        match &self.0 {
+            Format::Sha256 { .. } => (SecretClass::Generated, 1),
+            Format::Pbkdf2 { iterations, .. } => (SecretClass::Chosen, iterations.get()),
+        }
     }
 
     /// Which class the format is for.
@@ -220,14 +229,14 @@ pub(crate) mod counted {
 
     use super::SecretClass;
 
-    thread_local!(static VERIFICATIONS: RefCell<Vec<SecretClass>> = const { RefCell::new(Vec::new()) });
+    thread_local!(static VERIFICATIONS: RefCell<Vec<(SecretClass, u32)>> = const { RefCell::new(Vec::new()) });
 
-    pub(super) fn record(class: SecretClass) {
-        VERIFICATIONS.with_borrow_mut(|all| all.push(class));
+    pub(super) fn record(cost: (SecretClass, u32)) {
+        VERIFICATIONS.with_borrow_mut(|all| all.push(cost));
     }
 
     /// The verifications since the last call.
-    pub(crate) fn take() -> Vec<SecretClass> {
+    pub(crate) fn take() -> Vec<(SecretClass, u32)> {
         VERIFICATIONS.take()
     }
 }
@@ -258,7 +267,9 @@ mod tests {
         for class in [SecretClass::Generated, SecretClass::Chosen] {
             let made = ClientSecretHash::of(&secret, class, &random).unwrap();
             let read = hash(&made.to_text());
-            assert!(read == made && read.class() == class);
+            assert!(read == made && read.cost() == made.cost() && read.class() == class);
+            assert!(made != ClientSecretHash::of(&secret, class, &random).unwrap(), "no salt");
+            assert_eq!(made.cost(), ClientSecretHash::decoy(class).cost());
             assert!(read.verify(secret.expose()) && !read.verify("a:b+c%20&e"));
             assert!(!format!("{read:?}").contains(made.to_text().split('$').next_back().unwrap()));
         }
@@ -270,6 +281,23 @@ mod tests {
         let one = ClientSecretHash::generated(&secret, &random).unwrap();
         assert!(one != ClientSecretHash::generated(&secret, &random).unwrap());
         assert!(one.verify(secret.expose()) && !one.verify(&"x".repeat(999)));
+    }
+
+    #[test]
+    fn chosen_secrets_cost_what_owasp_asks() {
+        let hash = ClientSecretHash::chosen(&ClientSecret::new("a".into()), &RandomSource::default()).unwrap();
+        assert!(hash.to_text().starts_with("$pbkdf2-sha256$i=600000$"));
+    }
+
+    #[test]
+    fn every_byte_of_a_digest_counts() {
+        let digest = salted_sha256(&[7; SALT_LEN], "secret");
+        assert!(same(&digest, &digest.clone()));
+        for at in 0..32 {
+            let mut other = digest;
+            other[at] ^= 1;
+            assert!(!same(&digest, &other), "{at}");
+        }
     }
 
     #[test]

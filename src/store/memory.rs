@@ -106,18 +106,22 @@ impl TokenStore for MemoryStore {
 }
 
 impl Tokens {
-    /// Forgets at most two tokens that have expired: more than come in, so that they never pile up, and too few for any
-    /// mint to wait.
+    /// Forgets tokens that have expired: many more than come in, so that they are soon gone after a burst, and few enough
+    /// that no mint waits for it.
     fn forget_expired(&mut self, now: OffsetDateTime) {
-        let Some(mut expired) = self.by_expiry.first_entry().filter(|entry| *entry.key() <= now.unix_timestamp())
-        else {
-            return;
-        };
-        for hash in [expired.get_mut().pop(), expired.get_mut().pop()].into_iter().flatten() {
-            self.by_hash.remove(&hash);
-        }
-        if expired.get().is_empty() {
-            expired.remove();
+        let mut most = 64;
+        while let Some(mut bucket) = self.by_expiry.first_entry().filter(|bucket| *bucket.key() <= now.unix_timestamp())
+        {
+            while most > 0
+                && let Some(hash) = bucket.get_mut().pop()
+            {
+                self.by_hash.remove(&hash);
+                most -= 1;
+            }
+            if most == 0 {
+                return;
+            }
+            bucket.remove();
         }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) fn store() -> MemoryStore {
             "*/reader": ["report:read"],
             "*/doorkeeper": ["authz:tenant:access"],
             "acme/editor": ["report:edit"],
+            "acme/doorkeeper": ["authz:tenant:access", "authz:superuser"],
             "other/editor": ["other:edit"],
         },
         "clients": [
@@ -61,6 +62,8 @@ pub(crate) fn store() -> MemoryStore {
              "default_scope": "write tenant:*", "tenants": ["acme"]},
             {"client_id": "doorkeeper", "client_secret": SECRET, "seacatauth_credentials": true, "tenants": ["acme"],
              "roles": ["*/doorkeeper"]},
+            {"client_id": "local-doorkeeper", "client_secret": SECRET, "seacatauth_credentials": true, "tenants": ["acme"],
+             "roles": ["acme/doorkeeper"]},
             {"client_id": "superuser", "client_secret": SECRET, "seacatauth_credentials": true, "roles": ["*/superuser"]},
             {"client_id": "short", "client_secret": SECRET, "seacatauth_credentials": true,
              "client_credentials_grant_expiration": "1m"},
@@ -104,7 +107,7 @@ impl Served {
 
     /// Sends a request both ways, and makes sure of all that holds for any answer.
     pub(crate) fn ask(&self, asked: &Asked) -> Answer {
-        let (function, socket) = (asked.of_function(&self.server), asked.send(self.address, "/token"));
+        let (function, socket) = (asked.call(&self.server), asked.send(self.address, "/token"));
         assert_eq!(function.status, socket.status, "{asked:?}");
         assert_eq!(function.headers, socket.headers, "{asked:?}");
         assert_eq!(function.without_token(), socket.without_token(), "{asked:?}");
@@ -179,7 +182,8 @@ impl Asked {
         self.header("Authorization", format!("Basic {}", BASE64_STANDARD.encode(text)))
     }
 
-    fn of_function(&self, server: &AuthorizationServer) -> Answer {
+    /// Gives it to the function.
+    pub(crate) fn call(&self, server: &AuthorizationServer) -> Answer {
         let request = Request::new(&self.method, now())
             .query(self.query.as_deref())
             .headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
@@ -199,12 +203,19 @@ impl Asked {
         }
         bytes.extend(format!("Content-Length: {}\r\nConnection: close\r\n\r\n", self.body.len()).bytes());
         bytes.extend(&self.body);
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(&bytes).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        Answer::parse(&answer)
+        exchange(address, &bytes)
     }
+}
+
+/// Sends these bytes, and reads until the server is done. It may be done before it has read them all.
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let _ = stream.write_all(bytes);
+    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = stream.read(&mut part) {
+        answer.extend(&part[..read]);
+    }
+    Answer::parse(&answer)
 }
 
 /// What came back.

@@ -65,6 +65,9 @@ impl<'a> AuthenticatedRequest<'a> {
         for token in self.requested().into_iter().flat_map(distinct) {
             match ScopeToken::parse(token) {
                 ScopeToken::AnyTenant => any_tenant = true,
+                ScopeToken::AllTenants if client.tenants().len() > config.max_tenants() => {
+                    return Err(Error::TooManyTenants);
+                }
                 ScopeToken::AllTenants => granted.all_tenants(),
                 ScopeToken::Tenant(name) => granted.tenant(name, existing)?,
                 ScopeToken::Registered(token) => granted.registered(token)?,
@@ -72,6 +75,9 @@ impl<'a> AuthenticatedRequest<'a> {
         }
         if any_tenant {
             granted.any_tenant()?;
+        }
+        if granted.tenants.len() > config.max_tenants() {
+            return Err(Error::TooManyTenants);
         }
         // A scope has no way to say "nothing" (§3.3), so a request that gets nothing of what it asked for is refused.
         if self.requested().is_some() && granted.scope.is_empty() {

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
-    AccessToken, Claims, Client, ClientSecret, ClientSecretHash, Config, Error, MemoryStore, RandomSource, Role,
-    SecretClass, TokenEndpointAuthMethod, TokenHash, TokenStore, secret::counted,
+    AccessToken, Authorization, Claims, Client, ClientBuilder, ClientSecret, ClientSecretHash, Config, Error,
+    MemoryStore, RandomSource, Role, SecretClass, TokenEndpointAuthMethod, TokenHash, TokenStore, secret::counted,
 };
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -34,7 +34,9 @@ const SLOW: &str = "$pbkdf2-sha256$i=2$c2FsdHNhbHQ$AnGU186ifJGhVOzWISODRDr+KWh19
 fn store(class: SecretClass) -> MemoryStore {
     let store = MemoryStore::default();
     let client = |id: &str| Client::builder(id).seacatauth_credentials(true);
-    store.insert_client(client("known").client_secret_hash(hash(class)).build().unwrap());
+    let known = client("known").client_secret_hash(hash(class)).tenant("acme");
+    let known = known.role(Role::new("*/reader", ["read"]).unwrap()).role(Role::new("acme/editor", ["edit"]).unwrap());
+    store.insert_client(known.build().unwrap());
     store.insert_client(client("secretless").build().unwrap());
     let expired =
         client("expired").client_secret_hash(hash(class)).client_secret_expires_at(OffsetDateTime::UNIX_EPOCH);
@@ -58,7 +60,7 @@ fn basic(credentials: &str) -> String {
 #[tokio::test]
 async fn equal_work_for_every_answer() {
     for class in [SecretClass::Generated, SecretClass::Chosen] {
-        let config = Config::default().with_unknown_client_secret_class(class);
+        let config = Config::default().with_unknown_client_secret_hash(hash(class));
         let store = store(class);
         for (credentials, cause) in [
             ("known:right", ""),
@@ -78,7 +80,7 @@ async fn equal_work_for_every_answer() {
             let client = store.find_client(request.client_id()).await.unwrap();
             counted::take();
             let refused = request.authenticate(client, &config).err();
-            assert_eq!(counted::take(), [class], "{credentials}");
+            assert_eq!(counted::take(), [hash(class).cost()], "{credentials}");
             assert_eq!(refused.map(|cause| format!("{cause:?}")).unwrap_or_default(), cause, "{credentials}");
         }
     }
@@ -140,6 +142,30 @@ fn a_token_says_the_resources_of_its_tenants() {
     }
 }
 
+#[test]
+fn tenants_that_exist_are_open_to_nobody_without_the_resource() {
+    let (config, existing) = (Config::default(), [TenantName::parse("acme").unwrap()]);
+    let client = |role: Option<&str>| {
+        let client = Client::builder("a").client_secret_hash(hash(SecretClass::Generated)).seacatauth_credentials(true);
+        let client =
+            role.map(|id| Role::new(id, [crate::TENANT_ACCESS]).unwrap()).into_iter().fold(client, ClientBuilder::role);
+        Some(Arc::new(client.build().unwrap()))
+    };
+    for (role, asks, allowed) in [
+        (None, 0, false),
+        (Some("acme/doorkeeper"), 0, false),
+        (Some("other/doorkeeper"), 0, false),
+        (Some("*/doorkeeper"), 1, true),
+    ] {
+        let (authorization, body) = (basic("a:right"), [GRANT, b"&scope=tenant:acme"].concat());
+        let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(&body);
+        let request = TokenRequest::parse(&request.header("Authorization", authorization.as_bytes()), &config).unwrap();
+        let request = request.authenticate(client(role), &config).unwrap();
+        assert_eq!(request.unassigned_tenants().len(), asks, "{role:?}");
+        assert_eq!(request.authorize(&existing, &config).is_ok(), allowed, "{role:?}");
+    }
+}
+
 /// A store and an issuer that fail when told to, and count what they are asked.
 #[derive(Default)]
 struct Frail {
@@ -177,8 +203,8 @@ impl TokenStore for Frail {
 async fn mint(backend: &Arc<Frail>) -> Reply {
     let server =
         AuthorizationServer::new(backend.clone(), crate::OpaqueIssuer::new(backend.clone()), Config::default());
-    let authorization = basic("known:right");
-    let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(GRANT);
+    let (authorization, form) = (basic("known:right"), [GRANT, b"&scope=tenant:acme"].concat());
+    let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(&form);
     handle_token_request(&server, &request.header("Authorization", authorization.as_bytes())).await
 }
 
@@ -191,7 +217,14 @@ async fn a_mint_is_one_look_up_and_one_row() {
     let tokens = backend.tokens.lock().unwrap();
     let [(hash, claims)] = tokens.as_slice() else { panic!("one token, one row") };
     assert_eq!(*hash, TokenHash::of(body["access_token"].as_str().unwrap()));
-    assert_eq!(claims.client_id().as_str(), "known");
+    let (tenant, now) = (TenantName::parse("acme").unwrap(), OffsetDateTime::UNIX_EPOCH);
+    let expected = Claims::new(crate::ClientId::parse("known").unwrap(), now, now + time::Duration::minutes(3))
+        .with_scope(crate::Scope::parse("tenant:acme").unwrap())
+        .with_authorization(Authorization::new(
+            ["read"].into_iter().collect(),
+            [(tenant, ["edit", "read"].into_iter().collect())],
+        ));
+    assert_eq!(*claims, expected);
 }
 
 #[tokio::test]
