@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{AccessToken, Claims, Reply, Scope};
+use crate::{AccessToken, Claims, Reply, Scope, json};
 
 /// A successful response (RFC 6749 §5.1): the token, and what is to be known of it. It never has a refresh token
 /// (§4.4.3).
@@ -42,17 +42,17 @@ impl From<TokenResponse> for Reply {
         // scope has neither `"` nor `\`. The rest takes less than 100 bytes, so the buffer does not grow and leaves no copy
         // of the token behind.
         let mut body = Vec::with_capacity(100 + access_token.len() + scope.map_or(0, str::len));
-        let mut push = |text: &str| body.extend_from_slice(text.as_bytes());
-        push(r#"{"access_token":""#);
-        push(access_token);
-        push(r#"","token_type":"Bearer","expires_in":"#);
-        push(&response.expires_in().to_string());
+        let push = |body: &mut Vec<u8>, text: &str| body.extend_from_slice(text.as_bytes());
+        push(&mut body, r#"{"access_token":""#);
+        push(&mut body, access_token);
+        push(&mut body, r#"","token_type":"Bearer","expires_in":"#);
+        json::value(&mut body, &response.expires_in());
         if let Some(scope) = scope {
-            push(r#","scope":""#);
-            push(scope);
-            push("\"");
+            push(&mut body, r#","scope":""#);
+            push(&mut body, scope);
+            body.push(b'"');
         }
-        push("}");
+        body.push(b'}');
         Self::ok(body)
     }
 }
