@@ -40,7 +40,7 @@ struct Clients {
 #[derive(Default)]
 struct Tokens {
     by_hash: HashMap<TokenHash, Claims, BuildHasherDefault<LastBytes>>,
-    /// By the second in which they have expired. Tokens come in nearly in this order, so it is written and read in a row.
+    /// By the bucket in which they have expired. Tokens come in nearly in this order, so it is written and read in a row.
     by_expiry: BTreeMap<i64, Vec<TokenHash>>,
 }
 
@@ -95,7 +95,7 @@ impl TokenStore for MemoryStore {
     async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
         let mut tokens = self.tokens(&hash).lock().unwrap_or_else(PoisonError::into_inner);
         tokens.forget_expired(claims.issued_at());
-        tokens.by_expiry.entry(claims.expires_at().unix_timestamp() + 1).or_default().push(hash);
+        tokens.by_expiry.entry(bucket(claims.expires_at()) + 1).or_default().push(hash);
         tokens.by_hash.insert(hash, claims);
         Ok(())
     }
@@ -110,8 +110,8 @@ impl Tokens {
     /// that no mint waits for it.
     fn forget_expired(&mut self, now: OffsetDateTime) {
         let mut most = 64;
-        while let Some(mut bucket) = self.by_expiry.first_entry().filter(|bucket| *bucket.key() <= now.unix_timestamp())
-        {
+        let now = bucket(now);
+        while let Some(mut bucket) = self.by_expiry.first_entry().filter(|bucket| *bucket.key() <= now) {
             while most > 0
                 && let Some(hash) = bucket.get_mut().pop()
             {
@@ -124,6 +124,12 @@ impl Tokens {
             bucket.remove();
         }
     }
+}
+
+/// Tokens are forgotten by the 16 seconds: fine enough to keep few that have expired, and coarse enough that a bucket
+/// seldom has to be made.
+const fn bucket(at: OffsetDateTime) -> i64 {
+    at.unix_timestamp() >> 4
 }
 
 impl fmt::Debug for MemoryStore {
