@@ -1,52 +1,93 @@
-//! A host's own store: clients in a database of one's own, tokens as JWTs that nobody has to keep.
+//! A store of one's own, clients and opaque tokens both, with `HashMap`s in place of a database.
 //!
 //!     cargo run --example custom_store
-#![allow(clippy::print_stdout, reason = "it is the output")]
+//!
+//! `tests/conformance.rs` runs this very store through the suites of the feature `test-util`.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it is the output; and only a panic poisons these locks")]
 
-use std::{collections::HashMap, error::Error, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 use client_credentials::{
-    AuthorizationServer, BackendError, Client, ClientStore, Config, JwtIssuer, Request, Role, SigningAlgorithm,
-    SigningKey, TokenEndpointAuthMethod, handle_token_request, now,
+    AuthorizationServer, Client, Config, OpaqueIssuer, Request, Role, TokenEndpointAuthMethod, handle_token_request,
+    now,
 };
+use store::MyStore;
 
-/// Stands for a table in the host's database.
-struct Customers(HashMap<&'static str, Row>);
+pub(crate) mod store {
+    use client_credentials::time::OffsetDateTime as At;
+    use client_credentials::{BackendError, Claims, Client, ClientId, ClientStore, TokenHash, TokenStore};
+    use std::{
+        collections::HashMap,
+        sync::{Arc, RwLock},
+    };
 
-/// One row of it. The hash is the text of a `ClientSecretHash`.
-struct Row {
-    secret_hash: &'static str,
-    company: &'static str,
-}
+    // [store]
+    #[derive(Default)]
+    pub(crate) struct MyStore {
+        clients: HashMap<String, Arc<Client>>,
+        tokens: RwLock<HashMap<TokenHash, Claims>>,
+        revoked: RwLock<HashMap<ClientId, At>>,
+    }
+    impl ClientStore for MyStore {
+        async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+            Ok(self.clients.get(client_id).cloned())
+        }
+    }
+    impl MyStore {
+        fn stands(&self, claims: &Claims) -> bool {
+            Some(&claims.issued_at()) > self.revoked.read().unwrap().get(claims.client_id())
+        }
+    }
+    impl TokenStore for MyStore {
+        async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+            self.tokens.write().unwrap().insert(hash, claims);
+            Ok(())
+        }
+        async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
+            Ok(self.tokens.read().unwrap().get(hash).filter(|claims| self.stands(claims)).cloned())
+        }
+        async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
+            Ok(self.tokens.write().unwrap().remove(hash).is_some_and(|claims| self.stands(&claims)))
+        }
+        async fn revoke_all(&self, client: &ClientId, at: At) -> Result<(), BackendError> {
+            self.revoked.write().unwrap().entry(client.clone()).and_modify(|was| *was = at.max(*was)).or_insert(at);
+            Ok(())
+        }
+        async fn list(&self, client: &ClientId, now: At) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+            let live = |c: &Claims| c.client_id() == client && c.expires_at() > now && self.stands(c);
+            let tokens = self.tokens.read().unwrap();
+            Ok(tokens.iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())).collect())
+        }
+        async fn purge_expired(&self, now: At, most: usize) -> Result<usize, BackendError> {
+            Ok(self.tokens.write().unwrap().extract_if(|_, claims| claims.expires_at() <= now).take(most).count())
+        }
+    }
+    // [end]
 
-impl ClientStore for Customers {
-    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
-        // With a database: a query with `client_id` as its parameter, and `BackendError::new` for what goes wrong in it.
-        self.0.get(client_id).map(|row| client(client_id, row).map(Arc::new)).transpose()
+    impl FromIterator<Client> for MyStore {
+        fn from_iter<I: IntoIterator<Item = Client>>(clients: I) -> Self {
+            let clients = clients.into_iter().map(|client| (client.client_id().to_string(), Arc::new(client)));
+            Self { clients: clients.collect(), ..Self::default() }
+        }
     }
 }
 
-fn client(client_id: &str, row: &Row) -> Result<Client, BackendError> {
-    let role = [row.company, "reader"].join("/");
-    Ok(Client::builder(client_id)
-        .client_secret_hash(row.secret_hash.parse()?)
+fn client() -> Result<Client, Box<dyn Error>> {
+    // Of "a-secret-for-an-example"; made once with `ClientSecretHash::chosen`, and kept as this text.
+    let hash = "$pbkdf2-sha256$i=600000$SAd+AkOjNj6wLX0LFXoiwQ$Zcjxnl795jNABeNQB3uLNBRsRsET3EfNNm3eBpE4WT0";
+    Ok(Client::builder("c-1001")
+        .client_secret_hash(hash.parse()?)
         .token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost)
         .seacatauth_credentials(true)
-        .tenant(row.company)
-        .role(Role::new(&role, ["report:read"])?)
+        .tenant("acme")
+        .role(Role::new("acme/reader", ["report:read"])?)
         .build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The hash of "a-secret-for-an-example", made once with `ClientSecretHash::chosen` and kept in the row.
-    let row = Row {
-        secret_hash: "$pbkdf2-sha256$i=600000$SAd+AkOjNj6wLX0LFXoiwQ$Zcjxnl795jNABeNQB3uLNBRsRsET3EfNNm3eBpE4WT0",
-        company: "acme",
-    };
-    let store = Customers(HashMap::from([("c-1001", row)]));
-    let issuer = JwtIssuer::new("https://auth.example.com", SigningKey::generate(SigningAlgorithm::EdDsa)?);
-    let server = AuthorizationServer::new(store, issuer, Config::default());
+    let store = Arc::new(MyStore::from_iter([client()?]));
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
 
     let form = "grant_type=client_credentials&client_id=c-1001&client_secret=a-secret-for-an-example&scope=tenant:acme";
     let request =

@@ -52,7 +52,7 @@ pub enum TokenEndpointAuthMethod {
 /// assert_eq!(client.client_id().as_str(), "billing");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     client_id: ClientId,
     client_name: Option<String>,

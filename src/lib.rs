@@ -6,6 +6,9 @@ mod authentication;
 mod client;
 mod clock;
 mod config;
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub mod conformance;
 mod duration;
 mod endpoint;
 mod error;
@@ -39,7 +42,7 @@ pub use request::Request;
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
-pub use store::{AnyClientStore, ClientStore, MemoryStore, TokenStore};
+pub use store::{AnyClientStore, AnyTokenStore, Claim, ClientStore, MemoryStore, ReplayStore, TokenStore};
 pub use text::ParseError;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.
 pub use time;

@@ -1,12 +1,16 @@
-//! Where clients are found and opaque tokens are kept.
+//! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
 mod memory;
+mod replay;
+mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
 
 pub use memory::MemoryStore;
+pub use replay::{Claim, ReplayStore};
+pub use tokens::{AnyTokenStore, TokenStore};
 
-use crate::{BackendError, Claims, Client, TenantName, TokenHash, error::Answer};
+use crate::{BackendError, Client, TenantName, error::Answer};
 
 /// Finds clients. A host that wants nothing but this grant implements one method:
 ///
@@ -58,50 +62,7 @@ pub trait ClientStore: Send + Sync {
     }
 }
 
-/// Keeps what opaque tokens say, each under the hash of its token. The token itself never gets here.
-///
-/// ```
-/// use std::{collections::HashMap, sync::Mutex};
-/// use client_credentials::{BackendError, Claims, TokenHash, TokenStore};
-///
-/// #[derive(Default)]
-/// struct MyTokens(Mutex<HashMap<TokenHash, Claims>>);
-///
-/// impl TokenStore for MyTokens {
-///     async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
-///         self.0.lock().unwrap().insert(hash, claims);
-///         Ok(())
-///     }
-///     async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
-///         Ok(self.0.lock().unwrap().get(hash).cloned())
-///     }
-/// }
-/// ```
-pub trait TokenStore: Send + Sync {
-    /// Keeps `claims` under `hash`, at least until they expire.
-    ///
-    /// Called once for each opaque token, before the client gets it. The client is told of success only when this has
-    /// returned, so what it returns for must not be lost: a lost row is a token that nobody accepts. Two tokens never have
-    /// the same hash, so a second insert under one may do as it likes.
-    ///
-    /// A store may forget claims from [`Claims::expires_at`] on. It may take the time from [`Claims::issued_at`] of what is
-    /// inserted, as [`MemoryStore`] does, or from a clock of its own that does not run ahead.
-    ///
-    /// # Errors
-    /// When it could not be kept. The client then gets 503 and no token; a row that was written all the same does no harm.
-    fn insert(&self, hash: TokenHash, claims: Claims) -> impl Future<Output = Result<(), BackendError>> + Send;
-
-    /// What was kept under `hash`. Called by whoever checks a token that somebody presents, so `hash` may be the hash of
-    /// anything. An answer that is too old lets a token that was taken back pass, and `None` for one that is there locks its
-    /// client out. One that has expired may be returned or not: whoever asks looks at
-    /// [`Claims::expires_at`].
-    ///
-    /// # Errors
-    /// When the store cannot tell. It must not take that for "no such token".
-    fn find(&self, hash: &TokenHash) -> impl Future<Output = Result<Option<Claims>, BackendError>> + Send;
-}
-
-/// Passes every call of the traits on to what a pointer points to.
+/// Passes every call of the trait on to what a pointer points to.
 macro_rules! through_pointer {
     ($pointer:ty) => {
         impl<S: ClientStore + ?Sized> ClientStore for $pointer {
@@ -111,16 +72,6 @@ macro_rules! through_pointer {
 
             async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
                 (**self).existing_tenants(tenants).await
-            }
-        }
-
-        impl<S: TokenStore + ?Sized> TokenStore for $pointer {
-            async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
-                (**self).insert(hash, claims).await
-            }
-
-            async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
-                (**self).find(hash).await
             }
         }
     };
@@ -174,22 +125,11 @@ impl<S: ClientStore> ErasedClientStore for S {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Authorization;
-
     async fn finds(store: impl ClientStore) {
         assert_eq!(store.find_client("a").await.unwrap().unwrap().client_id().as_str(), "a");
         assert!(store.find_client("b").await.unwrap().is_none());
         let tenants = ["t", "u"].map(|name| TenantName::parse(name).unwrap());
         assert_eq!(store.existing_tenants(&tenants).await.unwrap(), tenants[..1]);
-    }
-
-    async fn keeps(store: impl TokenStore, token: &str) {
-        let now = crate::now();
-        let claims = Claims::new(crate::ClientId::parse("a").unwrap(), now, now + std::time::Duration::from_secs(60))
-            .with_authorization(Authorization::new(["r"].into_iter().collect(), []));
-        store.insert(TokenHash::of(token), claims.clone()).await.unwrap();
-        assert_eq!(store.find(&TokenHash::of(token)).await.unwrap(), Some(claims));
-        assert_eq!(store.find(&TokenHash::of("another")).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -200,8 +140,5 @@ mod tests {
         finds(Arc::new(store.clone())).await;
         finds(AnyClientStore::new(Arc::new(store.clone()))).await;
         finds(store.clone()).await;
-        keeps(&store, "1").await;
-        keeps(Arc::new(store.clone()), "2").await;
-        keeps(store, "3").await;
     }
 }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
-    AccessToken, Authorization, Claims, Client, ClientBuilder, ClientSecret, ClientSecretHash, Config, Error,
+    AccessToken, Authorization, Claims, Client, ClientBuilder, ClientId, ClientSecret, ClientSecretHash, Config, Error,
     MemoryStore, RandomSource, Role, SecretClass, TokenEndpointAuthMethod, TokenHash, TokenStore, secret::counted,
 };
 
@@ -198,6 +198,22 @@ impl TokenStore for Frail {
     async fn find(&self, _: &TokenHash) -> Result<Option<Claims>, BackendError> {
         Ok(None)
     }
+
+    async fn revoke(&self, _: &TokenHash) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    async fn revoke_all(&self, _: &ClientId, _: OffsetDateTime) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn list(&self, _: &ClientId, _: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn purge_expired(&self, _: OffsetDateTime, _: usize) -> Result<usize, BackendError> {
+        Ok(0)
+    }
 }
 
 async fn mint(backend: &Arc<Frail>) -> Reply {
@@ -218,7 +234,7 @@ async fn a_mint_is_one_look_up_and_one_row() {
     let [(hash, claims)] = tokens.as_slice() else { panic!("one token, one row") };
     assert_eq!(*hash, TokenHash::of(body["access_token"].as_str().unwrap()));
     let (tenant, now) = (TenantName::parse("acme").unwrap(), OffsetDateTime::UNIX_EPOCH);
-    let expected = Claims::new(crate::ClientId::parse("known").unwrap(), now, now + time::Duration::minutes(3))
+    let expected = Claims::new(ClientId::parse("known").unwrap(), now, now + time::Duration::minutes(3))
         .with_scope(crate::Scope::parse("tenant:acme").unwrap())
         .with_authorization(Authorization::new(
             ["read"].into_iter().collect(),

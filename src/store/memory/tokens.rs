@@ -1,0 +1,124 @@
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use time::OffsetDateTime;
+
+use super::{
+    super::{Claim, ReplayStore, TokenStore},
+    MemoryStore,
+    expiring::{Expires, Expiring},
+};
+use crate::{BackendError, Claims, ClientId, TokenHash};
+
+/// How many expired entries an insertion clears away: many more than come in, so that they are soon gone after a burst, and
+/// few enough that no mint waits for it.
+const FORGOTTEN_AT_ONCE: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Tokens {
+    /// Shared out by the first byte of the hash, so that mints seldom wait for one another.
+    shards: [Mutex<Expiring<Claims>>; 16],
+    /// Up to when all tokens of a client are revoked: one entry for each client to which that ever happened.
+    revoked: RwLock<HashMap<ClientId, OffsetDateTime>>,
+    /// Until when an id is claimed.
+    replay: Mutex<Expiring<OffsetDateTime>>,
+}
+
+impl Expires for Claims {
+    fn expires_at(&self) -> OffsetDateTime {
+        Self::expires_at(self)
+    }
+}
+
+impl Expires for OffsetDateTime {
+    fn expires_at(&self) -> OffsetDateTime {
+        *self
+    }
+}
+
+impl Tokens {
+    fn shard(&self, hash: &TokenHash) -> MutexGuard<'_, Expiring<Claims>> {
+        let ([first, ..], [shard, ..]) = (hash.as_bytes(), &self.shards);
+        // The index is always in range; to say so without an index that could panic takes another value.
+        lock(self.shards.get(usize::from(first % 16)).unwrap_or(shard))
+    }
+
+    /// Whether a token has not been revoked with all others of its client.
+    fn stands(&self, claims: &Claims) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.get(claims.client_id()).is_none_or(|at| claims.issued_at() > *at)
+    }
+}
+
+impl TokenStore for MemoryStore {
+    async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+        let mut shard = self.0.tokens.shard(&hash);
+        shard.forget_expired(claims.issued_at(), FORGOTTEN_AT_ONCE);
+        shard.insert(hash, claims);
+        Ok(())
+    }
+
+    async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
+        let claims = self.0.tokens.shard(hash).get(hash).cloned();
+        Ok(claims.filter(|claims| self.0.tokens.stands(claims)))
+    }
+
+    async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
+        let claims = self.0.tokens.shard(hash).remove(hash);
+        Ok(claims.is_some_and(|claims| self.0.tokens.stands(&claims)))
+    }
+
+    async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
+        let mut revoked = self.0.tokens.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let before = revoked.entry(client_id.clone()).or_insert(at);
+        *before = at.max(*before);
+        Ok(())
+    }
+
+    async fn list(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+        let live = |claims: &Claims| {
+            claims.client_id() == client_id && claims.expires_at() > now && self.0.tokens.stands(claims)
+        };
+        let mut list = Vec::new();
+        for shard in &self.0.tokens.shards {
+            list.extend(
+                lock(shard).iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())),
+            );
+        }
+        Ok(list)
+    }
+
+    async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
+        let mut purged = 0;
+        for shard in &self.0.tokens.shards {
+            // A few at a time, so that a mint can get in between.
+            while purged < most {
+                let part = FORGOTTEN_AT_ONCE.min(most - purged);
+                let forgotten = lock(shard).forget_expired(now, part);
+                purged += forgotten;
+                if forgotten < part {
+                    break;
+                }
+            }
+        }
+        Ok(purged)
+    }
+}
+
+impl ReplayStore for MemoryStore {
+    async fn claim(&self, id: &str, now: OffsetDateTime, expires_at: OffsetDateTime) -> Result<Claim, BackendError> {
+        let (id, mut claims) = (TokenHash::of(id), lock(&self.0.tokens.replay));
+        claims.forget_expired(now, FORGOTTEN_AT_ONCE);
+        if claims.get(&id).is_some_and(|expires_at| *expires_at > now) {
+            return Ok(Claim::Replayed);
+        }
+        claims.insert(id, expires_at);
+        Ok(Claim::First)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,235 @@
+//! Every store through the same suites, and broken ones that must not pass.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+#[allow(dead_code, reason = "an example has a `main`")]
+#[path = "../examples/custom_store.rs"]
+mod custom_store;
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+};
+
+use client_credentials::{
+    AnyClientStore, AnyTokenStore, BackendError, Claim, Claims, Client, ClientId, ClientStore, MemoryStore,
+    ReplayStore, TenantName, TokenHash, TokenStore, conformance, time::OffsetDateTime,
+};
+use custom_store::store::MyStore;
+
+fn memory(clients: Vec<Client>) -> MemoryStore {
+    let store = MemoryStore::default();
+    clients.into_iter().for_each(|client| store.insert_client(client));
+    store
+}
+
+#[test]
+fn memory_store() {
+    conformance::client_store(async |clients| memory(clients));
+    conformance::token_store(async || MemoryStore::default());
+    conformance::replay_store(async || MemoryStore::default());
+    // One store for all checks, as a database would be.
+    let shared = MemoryStore::default();
+    conformance::token_store(async || shared.clone());
+    conformance::replay_store(async || shared.clone());
+}
+
+#[test]
+fn pointers_and_type_erased_stores() {
+    conformance::client_store(async |clients| Arc::new(memory(clients)));
+    conformance::client_store(async |clients| AnyClientStore::new(memory(clients)));
+    conformance::token_store(async || Arc::new(MemoryStore::default()));
+    conformance::token_store(async || AnyTokenStore::new(MemoryStore::default()));
+    conformance::replay_store(async || Arc::new(MemoryStore::default()));
+}
+
+#[test]
+fn the_custom_store_of_the_example() {
+    conformance::client_store(async |clients| clients.into_iter().collect::<MyStore>());
+    conformance::token_store(async || MyStore::default());
+
+    let example = fs::read_to_string("examples/custom_store.rs").unwrap();
+    let (_, store) = example.split_once("// [store]\n").unwrap();
+    let (store, _) = store.split_once("// [end]").unwrap();
+    let lines = store.lines().filter(|line| !line.trim().is_empty()).count();
+    assert!(lines <= 40, "{lines} lines");
+}
+
+/// What a broken store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    FindsWithoutCase,
+    FailsForUnknownClients,
+    DropsRoles,
+    NamesEveryTenant,
+    ForgetsScope,
+    RevokesForever,
+    RevokesTwice,
+    RevokesAllByWrite,
+    RevokesAllForGood,
+    GoesBack,
+    ListsOthers,
+    PurgesTooMuch,
+    PurgesTheLiving,
+    ClaimsTwice,
+    ClaimsRace,
+    ClaimsForgotten,
+}
+
+/// A memory store with one fault.
+#[derive(Clone)]
+struct Broken {
+    store: MemoryStore,
+    fault: Fault,
+    inserted: Arc<Mutex<Vec<(TokenHash, Claims)>>>,
+    claimed: Arc<Mutex<Vec<(String, OffsetDateTime)>>>,
+}
+
+impl Broken {
+    fn new(store: MemoryStore, fault: Fault) -> Self {
+        Self { store, fault, inserted: Arc::default(), claimed: Arc::default() }
+    }
+
+    fn inserted(&self) -> Vec<(TokenHash, Claims)> {
+        self.inserted.lock().unwrap().clone()
+    }
+}
+
+impl ClientStore for Broken {
+    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        let found = self.store.find_client(client_id).await?;
+        match (self.fault, found) {
+            (Fault::FindsWithoutCase, None) => self.store.find_client(client_id.trim()).await,
+            (Fault::FailsForUnknownClients, None) => Err(BackendError::new("no rows")),
+            (Fault::DropsRoles, Some(client)) => {
+                let client =
+                    Client::builder(client.client_id().as_str()).client_name(client.client_name().unwrap_or("-"));
+                Ok(Some(Arc::new(client.build()?)))
+            }
+            (_, found) => Ok(found),
+        }
+    }
+
+    async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
+        match self.fault {
+            Fault::NamesEveryTenant => Ok(tenants.to_vec()),
+            _ => self.store.existing_tenants(tenants).await,
+        }
+    }
+}
+
+impl TokenStore for Broken {
+    async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+        self.inserted.lock().unwrap().push((hash, claims.clone()));
+        let claims = if self.fault == Fault::ForgetsScope { claims.with_scope(None) } else { claims };
+        self.store.insert(hash, claims).await
+    }
+
+    async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
+        self.store.find(hash).await
+    }
+
+    async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
+        match self.fault {
+            Fault::RevokesForever => Ok(self.store.find(hash).await?.is_some()),
+            Fault::RevokesTwice => {
+                let stood = self.store.find(hash).await?.is_some();
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                self.store.revoke(hash).await?;
+                Ok(stood)
+            }
+            _ => self.store.revoke(hash).await,
+        }
+    }
+
+    async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
+        match self.fault {
+            // By deleting the rows that are there, which is what comes to mind first.
+            Fault::RevokesAllByWrite => {
+                for (hash, claims) in self.inserted() {
+                    if claims.client_id() == client_id && claims.issued_at() <= at {
+                        self.store.revoke(&hash).await?;
+                    }
+                }
+                Ok(())
+            }
+            Fault::RevokesAllForGood => {
+                self.store.revoke_all(client_id, at + std::time::Duration::from_secs(3600)).await
+            }
+            Fault::GoesBack if self.inserted().len() == 1 => {
+                // Remembers only the last call; the store below only ever goes forward.
+                let (hash, claims) = self.inserted().remove(0);
+                match at < claims.issued_at() {
+                    true => self.store.insert(hash, claims).await,
+                    false => self.store.revoke(&hash).await.map(drop),
+                }
+            }
+            _ => self.store.revoke_all(client_id, at).await,
+        }
+    }
+
+    async fn list(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+        match self.fault {
+            Fault::ListsOthers => Ok(self.inserted()),
+            _ => self.store.list(client_id, now).await,
+        }
+    }
+
+    async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
+        match self.fault {
+            Fault::PurgesTooMuch => self.store.purge_expired(now, most + 20).await,
+            Fault::PurgesTheLiving => {
+                for (hash, _) in self.inserted() {
+                    self.store.revoke(&hash).await?;
+                }
+                Ok(0)
+            }
+            _ => self.store.purge_expired(now, most).await,
+        }
+    }
+}
+
+impl ReplayStore for Broken {
+    async fn claim(&self, id: &str, now: OffsetDateTime, expires_at: OffsetDateTime) -> Result<Claim, BackendError> {
+        let known = self.claimed.lock().unwrap().iter().any(|(claimed, until)| claimed == id && *until > now);
+        match self.fault {
+            Fault::ClaimsTwice => return Ok(Claim::First),
+            Fault::ClaimsRace => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            Fault::ClaimsForgotten => self.claimed.lock().unwrap().truncate(100),
+            _ => {}
+        }
+        self.claimed.lock().unwrap().insert(0, (id.into(), expires_at));
+        Ok(if known { Claim::Replayed } else { Claim::First })
+    }
+}
+
+#[test]
+fn a_broken_store_fails_by_name() {
+    let clients = |fault| conformance::client_store(async move |clients| Broken::new(memory(clients), fault));
+    let tokens = |fault| conformance::token_store(async move || Broken::new(MemoryStore::default(), fault));
+    let claims = |fault| conformance::replay_store(async move || Broken::new(MemoryStore::default(), fault));
+    type Suite<'a> = &'a dyn Fn(Fault);
+    let cases: [(Fault, Suite<'_>, &str); 16] = [
+        (Fault::FindsWithoutCase, &clients, "tells_identifiers_apart"),
+        (Fault::FailsForUnknownClients, &clients, "no rows"),
+        (Fault::DropsRoles, &clients, "finds_what_is_there"),
+        (Fault::NamesEveryTenant, &clients, "names_only_tenants_that_exist"),
+        (Fault::ForgetsScope, &tokens, "keeps_all_that_a_token_says"),
+        (Fault::RevokesForever, &tokens, "revokes_once"),
+        (Fault::RevokesTwice, &tokens, "racing_revocations_one_wins"),
+        (Fault::RevokesAllByWrite, &tokens, "revoke_all_is_dated"),
+        (Fault::RevokesAllForGood, &tokens, "revoke_all_is_dated"),
+        (Fault::GoesBack, &tokens, "revoke_all_never_goes_back"),
+        (Fault::ListsOthers, &tokens, "lists_what_stands"),
+        (Fault::PurgesTooMuch, &tokens, "purges_what_has_expired_and_nothing_else"),
+        (Fault::PurgesTheLiving, &tokens, "purges_what_has_expired_and_nothing_else"),
+        (Fault::ClaimsTwice, &claims, "claims_once"),
+        (Fault::ClaimsRace, &claims, "racing_claims_one_wins"),
+        (Fault::ClaimsForgotten, &claims, "lets_go_after_expiry"),
+    ];
+    for (fault, suite, name) in cases {
+        let stopped = catch_unwind(AssertUnwindSafe(|| suite(fault))).expect_err(&format!("{fault:?} passed"));
+        let message = stopped.downcast_ref::<String>().unwrap();
+        assert!(message.contains(name), "{fault:?} was found by another check: {message}");
+    }
+}
