@@ -1,4 +1,4 @@
-//! What one mint costs, beside what it cannot cost less than.
+//! What one mint costs, beside the cryptography in it.
 //!
 //!     cargo bench --bench mint
 //!

@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// Whether a scope token can ever be granted.
-    fn may_ask_for(&self, token: &str) -> bool {
+    pub(crate) fn may_ask_for(&self, token: &str) -> bool {
         match ScopeToken::parse(token) {
             ScopeToken::AnyTenant | ScopeToken::AllTenants => !self.tenants.is_empty(),
             ScopeToken::Tenant(name) => self.assigned(name).is_some() || self.has_access_to_all_tenants(),
@@ -270,7 +270,8 @@ impl ClientBuilder {
         self.parse("scope", Scope::parse(scope), |client, scope| client.scope = Some(scope))
     }
 
-    /// The scope that counts when a request has none. It is checked like one that was asked for.
+    /// The scope that counts when a request has none. It is checked like one that was asked for, so a request without a
+    /// scope is refused when the client may not have it.
     pub fn default_scope(self, scope: &str) -> Self {
         self.parse("default_scope", Scope::parse(scope), |client, scope| client.default_scope = Some(scope))
     }
@@ -296,8 +297,7 @@ impl ClientBuilder {
     /// The client.
     ///
     /// # Errors
-    /// The first member that could not be parsed, a tenant in the registered scope, or a default scope that the client could
-    /// not have.
+    /// The first member that could not be parsed.
     pub fn build(self) -> Result<Client, ClientError> {
         let mut client = self.0?;
         client.tenants.sort();
@@ -309,20 +309,6 @@ impl ClientBuilder {
             .into_iter()
             .map(|tenant| (tenant.clone(), resources(&client.global, &client.roles, Some(tenant.as_str()))))
             .collect();
-        if client
-            .scope
-            .iter()
-            .flat_map(Scope::tokens)
-            .any(|token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(_)))
-        {
-            let expected =
-                ParseError("a tenant is asked for in `scope` but allowed in `tenants`: leave `tenant…` out here");
-            return Err(ClientError { member: "scope", expected });
-        }
-        if !client.default_scope.iter().flat_map(Scope::tokens).all(|token| client.may_ask_for(token)) {
-            let expected = ParseError("a default scope is made of tokens of `scope` and of tenants that are assigned");
-            return Err(ClientError { member: "default_scope", expected });
-        }
         Ok(client)
     }
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::{
     BackendError, Client, ClientId, ClientSecret, ClientSecretHash, MemoryStore, RandomSource, Resources, Role, RoleId,
-    Scope, SecretClass, TenantName, TokenEndpointAuthMethod, config::Value, duration,
+    Scope, SecretClass, TenantName, TokenEndpointAuthMethod, config::Value, duration, scope::ScopeToken,
 };
 
 /// Clients and roles as a file gives them, checked whole: either all of it is right, or there is no value of this type.
@@ -319,7 +319,15 @@ impl Entry {
             (None, Some(hash), None) => client = client.client_secret_hash(hash),
             (None, None, None) => {}
         }
-        client.build().map_err(|error| wrong(error.member(), &error.expected().to_string()))
+        let client = client.build().map_err(|error| wrong(error.member(), &error.expected().to_string()))?;
+        let is_tenant = |token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(_));
+        if client.scope().into_iter().flat_map(Scope::tokens).any(is_tenant) {
+            return Err(wrong("scope", "tenants are allowed by `tenants`: leave them out here"));
+        }
+        if !client.default_scope().into_iter().flat_map(Scope::tokens).all(|token| client.may_ask_for(token)) {
+            return Err(wrong("default_scope", "a default scope is made of tokens of `scope` and of assigned tenants"));
+        }
+        Ok(client)
     }
 }
 

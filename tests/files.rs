@@ -232,7 +232,7 @@ fn an_error_names_entry_and_member_and_never_a_secret() {
             "clients[0].client_secret_expires_at",
             "a whole number",
         ),
-        (r#"[{"client_id": "a", "scope": "r tenant:t", "tenants": ["t"]}]"#, "clients[0].scope", "leave `tenant…` out"),
+        (r#"[{"client_id": "a", "scope": "r tenant:t", "tenants": ["t"]}]"#, "clients[0].scope", "leave them out"),
         (
             r#"[{"client_id": "a", "default_scope": "tenant:u", "tenants": ["t"]}]"#,
             "clients[0].default_scope",
