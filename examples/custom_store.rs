@@ -53,7 +53,7 @@ pub(crate) mod store {
             self.revoked.write().unwrap().entry(client.clone()).and_modify(|was| *was = at.max(*was)).or_insert(at);
             Ok(())
         }
-        async fn list(&self, client: &ClientId, now: At) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+        async fn list_tokens(&self, client: &ClientId, now: At) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
             let live = |c: &Claims| c.client_id() == client && c.expires_at() > now && self.stands(c);
             let tokens = self.tokens.read().unwrap();
             Ok(tokens.iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())).collect())

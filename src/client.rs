@@ -6,8 +6,8 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{
-    ClientSecretHash, ParseError, Resources, Role, Scope, TENANT_ACCESS, TenantName, duration, scope::ScopeToken,
-    text::text_type,
+    ClientSecretHash, ParseError, Resources, Role, RoleId, Scope, TENANT_ACCESS, TenantName, duration,
+    scope::ScopeToken, text::text_type,
 };
 
 text_type! {
@@ -144,6 +144,43 @@ impl Client {
         &self.roles
     }
 
+    /// The same client, to be changed.
+    pub fn into_builder(self) -> ClientBuilder {
+        ClientBuilder(Ok(self))
+    }
+
+    /// The same client with what its roles give now: for each assigned role, what `resources_of` says, and nothing where it
+    /// says `None`, since a role that no longer exists grants nothing. [`Role::superuser`] needs no definition.
+    ///
+    /// For a registry that keeps the ids of a client's roles apart from their definitions.
+    #[must_use]
+    pub fn with_roles_resolved(mut self, mut resources_of: impl FnMut(&RoleId) -> Option<Resources>) -> Self {
+        for role in &mut self.roles {
+            let resources = match role.id().as_str() {
+                Role::SUPERUSER_ID => Role::superuser().resources().clone(),
+                _ => resources_of(role.id()).unwrap_or_default(),
+            };
+            *role = Role::from_parts(role.id().clone(), resources);
+        }
+        self.complete()
+    }
+
+    /// Works out what the roles and tenants come to.
+    fn complete(mut self) -> Self {
+        self.tenants.sort();
+        self.tenants.dedup();
+        self.roles.sort_by(|a, b| a.id().cmp(b.id()));
+        self.roles.dedup_by(|a, b| a.id() == b.id());
+        self.global = resources(&Resources::default(), &self.roles, None);
+        let tenants: BTreeSet<TenantName> =
+            self.roles.iter().filter_map(|role| TenantName::parse(role.id().tenant()?).ok()).collect();
+        self.per_tenant = tenants
+            .into_iter()
+            .map(|tenant| (tenant.clone(), resources(&self.global, &self.roles, Some(tenant.as_str()))))
+            .collect();
+        self
+    }
+
     /// The resources of its global roles.
     pub(crate) const fn global(&self) -> &Resources {
         &self.global
@@ -255,9 +292,9 @@ impl ClientBuilder {
         self.set(|client| client.client_secret_hash = Some(hash))
     }
 
-    /// From when on the secret does not count any more.
-    pub fn client_secret_expires_at(self, at: OffsetDateTime) -> Self {
-        self.set(|client| client.client_secret_expires_at = Some(at))
+    /// From when on the secret does not count any more; `None` for never.
+    pub fn client_secret_expires_at(self, at: impl Into<Option<OffsetDateTime>>) -> Self {
+        self.set(|client| client.client_secret_expires_at = at.into())
     }
 
     /// Whether the client may use the client credentials grant; no, unless said.
@@ -289,9 +326,19 @@ impl ClientBuilder {
         self.parse("tenants", TenantName::parse(name), |client, tenant| client.tenants.push(tenant))
     }
 
-    /// Assigns a role to its credentials.
+    /// Takes a tenant from its credentials.
+    pub fn without_tenant(self, name: &str) -> Self {
+        self.set(|client| client.tenants.retain(|tenant| tenant.as_str() != name))
+    }
+
+    /// Assigns a role to its credentials, in place of one with the same id.
     pub fn role(self, role: Role) -> Self {
-        self.set(|client| client.roles.push(role))
+        self.without_role(role.id().clone().as_str()).set(|client| client.roles.push(role))
+    }
+
+    /// Takes a role from its credentials.
+    pub fn without_role(self, id: &str) -> Self {
+        self.set(|client| client.roles.retain(|role| role.id().as_str() != id))
     }
 
     /// The client.
@@ -299,17 +346,7 @@ impl ClientBuilder {
     /// # Errors
     /// The first member that could not be parsed.
     pub fn build(self) -> Result<Client, ClientError> {
-        let mut client = self.0?;
-        client.tenants.sort();
-        client.tenants.dedup();
-        client.global = resources(&Resources::default(), &client.roles, None);
-        let tenants: BTreeSet<TenantName> =
-            client.roles.iter().filter_map(|role| TenantName::parse(role.id().tenant()?).ok()).collect();
-        client.per_tenant = tenants
-            .into_iter()
-            .map(|tenant| (tenant.clone(), resources(&client.global, &client.roles, Some(tenant.as_str()))))
-            .collect();
-        Ok(client)
+        self.0.map(Client::complete)
     }
 }
 

@@ -10,6 +10,7 @@
 //! // In a `#[test]`:
 //! conformance::token_store(async || MemoryStore::default());
 //! conformance::replay_store(async || MemoryStore::default());
+//! conformance::client_registry(async || MemoryStore::default());
 //! conformance::client_store(async |clients| {
 //!     let store = MemoryStore::default();
 //!     clients.into_iter().for_each(|client| store.insert_client(client));
@@ -25,6 +26,7 @@
 )]
 
 mod clients;
+mod registry;
 mod replay;
 mod tokens;
 
@@ -33,7 +35,7 @@ use std::{fmt::Display, future::Future, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tokio::{runtime::Builder, sync::Barrier, task::JoinSet};
 
-use crate::{Client, ClientStore, RandomSource, ReplayStore, TokenStore};
+use crate::{Client, ClientRegistry, ClientStore, RandomSource, ReplayStore, TokenStore};
 
 /// How many tasks race where one of them must win.
 const RACERS: usize = 16;
@@ -48,6 +50,24 @@ pub fn client_store<S: ClientStore + 'static>(make: impl AsyncFn(Vec<Client>) ->
         clients::takes_any_text(&make).await;
         clients::answers_many_at_once(&make).await;
         clients::names_only_tenants_that_exist(&make).await;
+    });
+}
+
+/// Holds a [`ClientRegistry`] against its contract, also under concurrency. What it reads is held by [`client_store`].
+pub fn client_registry<S: ClientRegistry + 'static>(make: impl AsyncFn() -> S) {
+    run(async {
+        registry::registers_once(&make().await).await;
+        registry::racing_registrations_one_wins(make().await).await;
+        registry::updates_what_was_read(&make().await).await;
+        registry::racing_updates_one_wins(make().await).await;
+        registry::racing_changes_all_get_through(make().await).await;
+        registry::versions_never_come_back(&make().await).await;
+        registry::deletes_once(&make().await).await;
+        registry::racing_deletions_one_wins(make().await).await;
+        registry::replaces_the_secret(&make().await).await;
+        registry::roles_give_what_their_definition_says(&make().await).await;
+        registry::lists_by_identifier(&make().await).await;
+        registry::lists_roles_by_tenant(&make().await).await;
     });
 }
 

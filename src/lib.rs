@@ -42,7 +42,10 @@ pub use request::Request;
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
-pub use store::{AnyClientStore, AnyTokenStore, Claim, ClientStore, MemoryStore, ReplayStore, TokenStore};
+pub use store::{
+    AnyClientStore, AnyTokenStore, Claim, ClientRegistry, ClientStore, MemoryStore, Registered, ReplayStore,
+    TokenStore, Updated, Version,
+};
 pub use text::ParseError;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.
 pub use time;

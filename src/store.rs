@@ -1,12 +1,14 @@
 //! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
 mod memory;
+mod registry;
 mod replay;
 mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
 
 pub use memory::MemoryStore;
+pub use registry::{ClientRegistry, Registered, Updated, Version};
 pub use replay::{Claim, ReplayStore};
 pub use tokens::{AnyTokenStore, TokenStore};
 

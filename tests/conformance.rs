@@ -12,8 +12,9 @@ use std::{
 };
 
 use client_credentials::{
-    AnyClientStore, AnyTokenStore, BackendError, Claim, Claims, Client, ClientId, ClientStore, MemoryStore,
-    ReplayStore, TenantName, TokenHash, TokenStore, conformance, time::OffsetDateTime,
+    AnyClientStore, AnyTokenStore, BackendError, Claim, Claims, Client, ClientId, ClientRegistry, ClientStore,
+    MemoryStore, Registered, ReplayStore, Role, RoleId, TenantName, TokenHash, TokenStore, Updated, Version,
+    conformance, time::OffsetDateTime,
 };
 use custom_store::store::MyStore;
 
@@ -28,10 +29,12 @@ fn memory_store() {
     conformance::client_store(async |clients| memory(clients));
     conformance::token_store(async || MemoryStore::default());
     conformance::replay_store(async || MemoryStore::default());
+    conformance::client_registry(async || MemoryStore::default());
     // One store for all checks, as a database would be.
     let shared = MemoryStore::default();
     conformance::token_store(async || shared.clone());
     conformance::replay_store(async || shared.clone());
+    conformance::client_registry(async || shared.clone());
 }
 
 #[test]
@@ -41,6 +44,7 @@ fn pointers_and_type_erased_stores() {
     conformance::token_store(async || Arc::new(MemoryStore::default()));
     conformance::token_store(async || AnyTokenStore::new(MemoryStore::default()));
     conformance::replay_store(async || Arc::new(MemoryStore::default()));
+    conformance::client_registry(async || Arc::new(MemoryStore::default()));
 }
 
 #[test]
@@ -74,6 +78,15 @@ enum Fault {
     ClaimsTwice,
     ClaimsRace,
     ClaimsForgotten,
+    RegistersOver,
+    RegistersByLookingFirst,
+    UpdatesBlindly,
+    UpdatesByLookingFirst,
+    VersionsComeBack,
+    KeepsResources,
+    KeepsDeletedRoles,
+    DeletesTwice,
+    FiltersByPattern,
 }
 
 /// A memory store with one fault.
@@ -168,10 +181,14 @@ impl TokenStore for Broken {
         }
     }
 
-    async fn list(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+    async fn list_tokens(
+        &self,
+        client_id: &ClientId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
         match self.fault {
             Fault::ListsOthers => Ok(self.inserted()),
-            _ => self.store.list(client_id, now).await,
+            _ => self.store.list_tokens(client_id, now).await,
         }
     }
 
@@ -186,6 +203,84 @@ impl TokenStore for Broken {
             }
             _ => self.store.purge_expired(now, most).await,
         }
+    }
+}
+
+impl ClientRegistry for Broken {
+    async fn register(&self, client: Client) -> Result<Registered, BackendError> {
+        let there = self.store.find_client(client.client_id().as_str()).await?.is_some();
+        match self.fault {
+            Fault::RegistersOver if there => {
+                self.store.delete(client.client_id()).await?;
+                self.store.register(client).await
+            }
+            Fault::RegistersByLookingFirst => {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                if there {
+                    return Ok(Registered::Exists);
+                }
+                self.store.delete(client.client_id()).await?;
+                self.store.register(client).await
+            }
+            Fault::VersionsComeBack => match self.store.register(client).await? {
+                Registered::New(_) => Ok(Registered::New(Version::new(1))),
+                exists => Ok(exists),
+            },
+            Fault::KeepsResources => {
+                for role in client.roles() {
+                    self.store.define_role(role.clone()).await?;
+                }
+                self.store.register(client).await
+            }
+            _ => self.store.register(client).await,
+        }
+    }
+
+    async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
+        let read = ClientRegistry::read(&self.store, client_id).await?;
+        match self.fault {
+            Fault::VersionsComeBack => Ok(read.map(|(client, _)| (client, Version::new(1)))),
+            _ => Ok(read),
+        }
+    }
+
+    async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
+        let current = ClientRegistry::read(&self.store, client.client_id()).await?.map(|(_, version)| version);
+        match (self.fault, current) {
+            (Fault::UpdatesBlindly, Some(current)) => self.store.update(client, current).await,
+            (Fault::UpdatesByLookingFirst, Some(current)) if current == version => {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                let current = ClientRegistry::read(&self.store, client.client_id()).await?;
+                self.store.update(client, current.map_or(version, |(_, version)| version)).await
+            }
+            (Fault::VersionsComeBack, Some(current)) => self.store.update(client, current).await,
+            _ => self.store.update(client, version).await,
+        }
+    }
+
+    async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
+        let deleted = self.store.delete(client_id).await?;
+        Ok(deleted || self.fault == Fault::DeletesTwice)
+    }
+
+    async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), BackendError> {
+        let filter = if self.fault == Fault::FiltersByPattern { filter.trim_end_matches('%') } else { filter };
+        self.store.list_clients(filter, skip, most).await
+    }
+
+    async fn define_role(&self, role: Role) -> Result<(), BackendError> {
+        self.store.define_role(role).await
+    }
+
+    async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
+        match self.fault {
+            Fault::KeepsDeletedRoles => Ok(true),
+            _ => self.store.delete_role(id).await,
+        }
+    }
+
+    async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
+        self.store.list_roles(tenant).await
     }
 }
 
@@ -209,7 +304,17 @@ fn a_broken_store_fails_by_name() {
     let tokens = |fault| conformance::token_store(async move || Broken::new(MemoryStore::default(), fault));
     let claims = |fault| conformance::replay_store(async move || Broken::new(MemoryStore::default(), fault));
     type Suite<'a> = &'a dyn Fn(Fault);
-    let cases: [(Fault, Suite<'_>, &str); 16] = [
+    let registry = |fault| conformance::client_registry(async move || Broken::new(MemoryStore::default(), fault));
+    let cases: [(Fault, Suite<'_>, &str); 25] = [
+        (Fault::RegistersOver, &registry, "registers_once"),
+        (Fault::RegistersByLookingFirst, &registry, "racing_registrations_one_wins"),
+        (Fault::UpdatesBlindly, &registry, "updates_what_was_read"),
+        (Fault::UpdatesByLookingFirst, &registry, "racing_updates_one_wins"),
+        (Fault::VersionsComeBack, &registry, "updates_what_was_read"),
+        (Fault::KeepsResources, &registry, "roles_give_what_their_definition_says"),
+        (Fault::KeepsDeletedRoles, &registry, "roles_give_what_their_definition_says"),
+        (Fault::DeletesTwice, &registry, "deletes_once"),
+        (Fault::FiltersByPattern, &registry, "lists_by_identifier"),
         (Fault::FindsWithoutCase, &clients, "tells_identifiers_apart"),
         (Fault::FailsForUnknownClients, &clients, "no rows"),
         (Fault::DropsRoles, &clients, "finds_what_is_there"),

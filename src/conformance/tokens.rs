@@ -120,7 +120,7 @@ pub(super) async fn revoke_all_races_with_mints<S: TokenStore + 'static>(store: 
 
 pub(super) async fn lists_what_stands(store: &impl TokenStore) {
     let (name, client, now) = ("lists_what_stands", client(), now());
-    check(name, store.list(&client, now).await.unwrap().is_empty(), "a client without tokens has none");
+    check(name, store.list_tokens(&client, now).await.unwrap().is_empty(), "a client without tokens has none");
     let revoked = keep(store, &claims(&client, now)).await;
     keep(store, &claims(&client, now - Duration::from_secs(3600))).await;
     keep(store, &claims(&self::client(), now)).await;
@@ -129,7 +129,7 @@ pub(super) async fn lists_what_stands(store: &impl TokenStore) {
         standing.push(keep(store, &claims(&client, now)).await);
     }
     check(name, store.revoke(&revoked).await.unwrap(), "a token can be revoked");
-    let mut listed: Vec<_> = store.list(&client, now).await.unwrap().into_iter().map(|(hash, _)| hash).collect();
+    let mut listed: Vec<_> = store.list_tokens(&client, now).await.unwrap().into_iter().map(|(hash, _)| hash).collect();
     listed.sort();
     standing.sort();
     check(
@@ -138,7 +138,7 @@ pub(super) async fn lists_what_stands(store: &impl TokenStore) {
         "a list is the client's tokens that stand, without others' and without expired ones",
     );
     store.revoke_all(&client, now).await.unwrap();
-    check(name, store.list(&client, now).await.unwrap().is_empty(), "nothing is left after revoking all");
+    check(name, store.list_tokens(&client, now).await.unwrap().is_empty(), "nothing is left after revoking all");
 }
 
 pub(super) async fn purges_what_has_expired_and_nothing_else(store: &impl TokenStore) {

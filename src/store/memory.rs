@@ -1,16 +1,16 @@
 //! Everything in memory, for tests, examples, and servers whose clients come from a file.
 
+mod clients;
 mod expiring;
 mod tokens;
 
 use std::{
-    collections::{BTreeSet, HashMap},
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::ClientStore;
-use crate::{BackendError, Client, ClientId, TenantName};
+use crate::{Client, TenantName};
+use clients::Clients;
 use tokens::Tokens;
 
 /// Clients, tenants and opaque tokens in memory: gone with the process. A clone shares them.
@@ -31,34 +31,24 @@ struct Shared {
     tokens: Tokens,
 }
 
-#[derive(Default)]
-struct Clients {
-    by_id: HashMap<ClientId, Arc<Client>>,
-    tenants: BTreeSet<TenantName>,
-}
-
 impl MemoryStore {
-    /// Puts a client in, in place of one with the same identifier. Its tenants exist from now on.
+    /// Puts a client in, in place of one with the same identifier, and defines its roles as it has them. Its tenants exist
+    /// from now on.
     pub fn insert_client(&self, client: Client) {
-        let mut clients = self.0.clients.write().unwrap_or_else(PoisonError::into_inner);
-        clients.tenants.extend(client.tenants().iter().cloned());
-        clients.by_id.insert(client.client_id().clone(), Arc::new(client));
+        self.clients_mut().insert(client);
     }
 
     /// Makes a tenant exist, so that a client with [`TENANT_ACCESS`](crate::TENANT_ACCESS) can ask for it.
     pub fn insert_tenant(&self, tenant: TenantName) {
-        self.0.clients.write().unwrap_or_else(PoisonError::into_inner).tenants.insert(tenant);
-    }
-}
-
-impl ClientStore for MemoryStore {
-    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
-        Ok(self.0.clients.read().unwrap_or_else(PoisonError::into_inner).by_id.get(client_id).cloned())
+        self.clients_mut().tenants.insert(tenant);
     }
 
-    async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
-        let clients = self.0.clients.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(tenants.iter().filter(|tenant| clients.tenants.contains(*tenant)).cloned().collect())
+    fn clients(&self) -> RwLockReadGuard<'_, Clients> {
+        self.0.clients.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clients_mut(&self) -> RwLockWriteGuard<'_, Clients> {
+        self.0.clients.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

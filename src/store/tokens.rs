@@ -44,7 +44,7 @@ use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 ///         *before = at.max(*before);
 ///         Ok(())
 ///     }
-///     async fn list(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+///     async fn list_tokens(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
 ///         let kept = self.0.lock().unwrap();
 ///         let live = |claims: &Claims| claims.client_id() == client_id && claims.expires_at() > now && kept.stands(claims);
 ///         Ok(kept.tokens.iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())).collect())
@@ -115,7 +115,7 @@ pub trait TokenStore: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot tell.
-    fn list(
+    fn list_tokens(
         &self,
         client_id: &ClientId,
         now: OffsetDateTime,
@@ -157,12 +157,12 @@ macro_rules! through_pointer {
                 (**self).revoke_all(client_id, at).await
             }
 
-            async fn list(
+            async fn list_tokens(
                 &self,
                 client_id: &ClientId,
                 now: OffsetDateTime,
             ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
-                (**self).list(client_id, now).await
+                (**self).list_tokens(client_id, now).await
             }
 
             async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
@@ -209,8 +209,12 @@ impl TokenStore for AnyTokenStore {
         self.0.revoke_all(client_id, at).await
     }
 
-    async fn list(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
-        self.0.list(client_id, now).await
+    async fn list_tokens(
+        &self,
+        client_id: &ClientId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+        self.0.list_tokens(client_id, now).await
     }
 
     async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
@@ -223,7 +227,7 @@ trait ErasedTokenStore: Send + Sync {
     fn find<'a>(&'a self, hash: &'a TokenHash) -> Answer<'a, Option<Claims>>;
     fn revoke<'a>(&'a self, hash: &'a TokenHash) -> Answer<'a, bool>;
     fn revoke_all<'a>(&'a self, client_id: &'a ClientId, at: OffsetDateTime) -> Answer<'a, ()>;
-    fn list<'a>(&'a self, client_id: &'a ClientId, now: OffsetDateTime) -> Answer<'a, Vec<(TokenHash, Claims)>>;
+    fn list_tokens<'a>(&'a self, client_id: &'a ClientId, now: OffsetDateTime) -> Answer<'a, Vec<(TokenHash, Claims)>>;
     fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Answer<'_, usize>;
 }
 
@@ -244,8 +248,8 @@ impl<S: TokenStore> ErasedTokenStore for S {
         Box::pin(TokenStore::revoke_all(self, client_id, at))
     }
 
-    fn list<'a>(&'a self, client_id: &'a ClientId, now: OffsetDateTime) -> Answer<'a, Vec<(TokenHash, Claims)>> {
-        Box::pin(TokenStore::list(self, client_id, now))
+    fn list_tokens<'a>(&'a self, client_id: &'a ClientId, now: OffsetDateTime) -> Answer<'a, Vec<(TokenHash, Claims)>> {
+        Box::pin(TokenStore::list_tokens(self, client_id, now))
     }
 
     fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Answer<'_, usize> {

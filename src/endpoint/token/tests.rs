@@ -207,7 +207,7 @@ impl TokenStore for Frail {
         Ok(())
     }
 
-    async fn list(&self, _: &ClientId, _: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+    async fn list_tokens(&self, _: &ClientId, _: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
         Ok(Vec::new())
     }
 

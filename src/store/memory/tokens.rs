@@ -77,7 +77,11 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
-    async fn list(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+    async fn list_tokens(
+        &self,
+        client_id: &ClientId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
         let live = |claims: &Claims| {
             claims.client_id() == client_id && claims.expires_at() > now && self.0.tokens.stands(claims)
         };

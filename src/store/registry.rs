@@ -1,0 +1,207 @@
+use std::{future::Future, sync::Arc};
+
+use time::OffsetDateTime;
+
+use super::ClientStore;
+use crate::{BackendError, Client, ClientBuilder, ClientId, ClientSecretHash, Role, RoleId, TenantName};
+
+/// Writes what a [`ClientStore`] reads: clients, and the definitions of roles.
+///
+/// A client is kept with the *ids* of its roles; what they give is what their definitions say at the time of reading, and
+/// [`Client::with_roles_resolved`] puts the two together. A write that has returned is there for the next look-up on the same
+/// instance; on another one it may take as long as the store says, and until then a deleted client mints.
+///
+/// [`MemoryStore`](crate::MemoryStore) is an implementation to learn from, and with the feature `test-util`
+/// `conformance::client_registry` holds any other against all of this.
+pub trait ClientRegistry: ClientStore {
+    /// Puts a new client in. Of several at once with one identifier, exactly one is [`Registered::New`]: registering over a
+    /// client hands its tenants and roles to whoever holds the new secret.
+    ///
+    /// # Errors
+    /// When it may or may not be there. Whoever registers asks again, and may then get [`Registered::Exists`].
+    fn register(&self, client: Client) -> impl Future<Output = Result<Registered, BackendError>> + Send;
+
+    /// The client with this identifier as it is now, and the version to [`update`](Self::update) it by.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn read(
+        &self,
+        client_id: &ClientId,
+    ) -> impl Future<Output = Result<Option<(Client, Version)>, BackendError>> + Send;
+
+    /// Puts `client` in place of the one with its identifier, if that is still of the version that was read.
+    ///
+    /// Of several at once from one version, exactly one is [`Updated::Done`]: each of the others would undo a change that it
+    /// has not seen, such as a role that was just taken away. Resources in the client's roles are not kept, only their ids.
+    ///
+    /// # Errors
+    /// When it may or may not have been written.
+    fn update(&self, client: Client, version: Version) -> impl Future<Output = Result<Updated, BackendError>> + Send;
+
+    /// Removes a client. Whether this call removed it: of several at once exactly one says `true`.
+    ///
+    /// # Errors
+    /// When the client may still be there.
+    fn delete(&self, client_id: &ClientId) -> impl Future<Output = Result<bool, BackendError>> + Send;
+
+    /// The clients whose identifier or name contains `filter`, by identifier, from the `skip`th on and `most` at most; and
+    /// how many there are in all. Called for an administrator.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn list_clients(
+        &self,
+        filter: &str,
+        skip: usize,
+        most: usize,
+    ) -> impl Future<Output = Result<(Vec<Client>, usize), BackendError>> + Send;
+
+    /// Defines a role, in place of its former definition. Every client that holds it has the new resources from now on. Never
+    /// called for [`Role::superuser`], which is built in.
+    ///
+    /// # Errors
+    /// When it may or may not have been written.
+    fn define_role(&self, role: Role) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// Removes the definition of a role, and says whether there was one. Clients keep the role, and it grants them nothing;
+    /// that must hold as soon as this has returned.
+    ///
+    /// # Errors
+    /// When it may still be defined.
+    fn delete_role(&self, id: &RoleId) -> impl Future<Output = Result<bool, BackendError>> + Send;
+
+    /// The definitions of the roles of a tenant, or of the global ones, by id; [`Role::superuser`] is not among them.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn list_roles(&self, tenant: Option<&TenantName>) -> impl Future<Output = Result<Vec<Role>, BackendError>> + Send;
+
+    /// Reads a client, changes it, and updates it, again if somebody else was faster. `false` when there is no such client.
+    ///
+    /// # Errors
+    /// When the store fails, or `change` makes no valid client.
+    fn change(
+        &self,
+        client_id: &ClientId,
+        change: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync,
+    ) -> impl Future<Output = Result<bool, BackendError>> + Send {
+        async move {
+            while let Some((client, version)) = self.read(client_id).await? {
+                match self.update(change(client.into_builder()).build()?, version).await? {
+                    Updated::Done(_) => return Ok(true),
+                    Updated::Unknown => return Ok(false),
+                    Updated::Stale => {} // each time, some other change got through
+                }
+            }
+            Ok(false)
+        }
+    }
+
+    /// Replaces the secret; the old one ends with it. `false` when there is no such client.
+    ///
+    /// # Errors
+    /// When the old secret may still count.
+    fn replace_secret(
+        &self,
+        client_id: &ClientId,
+        hash: ClientSecretHash,
+        expires_at: Option<OffsetDateTime>,
+    ) -> impl Future<Output = Result<bool, BackendError>> + Send {
+        let replace =
+            move |client: ClientBuilder| client.client_secret_hash(hash.clone()).client_secret_expires_at(expires_at);
+        self.change(client_id, replace)
+    }
+}
+
+/// Which state of a client was read.
+///
+/// A registry gives each state of each client another one, and never one that it has given before: not after a client was
+/// deleted and registered again either, since an update from before would then pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version(u64);
+
+impl Version {
+    /// A version of this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "these are all the answers that the contract has")]
+#[must_use = "the client is not registered when the identifier exists"]
+pub enum Registered {
+    /// The client is registered, in this version.
+    New(Version),
+    /// There is a client with this identifier, and nothing was changed.
+    Exists,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "these are all the answers that the contract has")]
+#[must_use = "nothing is written when the version is stale"]
+pub enum Updated {
+    /// It is written, in this version.
+    Done(Version),
+    /// The client has changed since it was read, and nothing was written.
+    Stale,
+    /// There is no such client.
+    Unknown,
+}
+
+/// Passes every call of the trait on to what a pointer points to.
+macro_rules! through_pointer {
+    ($pointer:ty) => {
+        impl<S: ClientRegistry + ?Sized> ClientRegistry for $pointer {
+            async fn register(&self, client: Client) -> Result<Registered, BackendError> {
+                (**self).register(client).await
+            }
+
+            async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
+                (**self).read(client_id).await
+            }
+
+            async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
+                (**self).update(client, version).await
+            }
+
+            async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
+                (**self).delete(client_id).await
+            }
+
+            async fn list_clients(
+                &self,
+                filter: &str,
+                skip: usize,
+                most: usize,
+            ) -> Result<(Vec<Client>, usize), BackendError> {
+                (**self).list_clients(filter, skip, most).await
+            }
+
+            async fn define_role(&self, role: Role) -> Result<(), BackendError> {
+                (**self).define_role(role).await
+            }
+
+            async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
+                (**self).delete_role(id).await
+            }
+
+            async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
+                (**self).list_roles(tenant).await
+            }
+        }
+    };
+}
+
+through_pointer!(&S);
+through_pointer!(Arc<S>);
