@@ -8,7 +8,7 @@
 
 use std::{
     error::Error,
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -189,13 +189,11 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
 }
 
 /// Writes a file that is new, whole and its owner's alone before it has its name.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true).create_new(true).open(&unfinished)?.write_all(text.as_bytes())?;
-    fs::rename(unfinished, path)
+fn write_whole(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(())
 }
 
 /// Waits for Ctrl-C or SIGTERM, then lets the requests under way finish.

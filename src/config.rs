@@ -32,9 +32,9 @@ pub(crate) use value::Value;
 /// | `client_credentials_grant_expiration` | `3m` | lifetime of a token |
 /// | `client_credentials_grant_max_expiration` | `24h` | the longest lifetime of a token, also for a client that has one of its own |
 /// | `bearer_realm` | `asab` | `realm` of the challenge in a 401 |
-/// | `max_body_bytes` | `16384` | a longer body is answered with 413, unread |
+/// | `max_body_bytes` | `16384` | a longer body is answered with 413, and a longer query of the URL with 400, unread |
 /// | `max_authorization_bytes` | `8192` | a longer `Authorization` header is answered with 400, unread |
-/// | `max_parameters` | `32` | a form of more parameters is answered with 400, unread |
+/// | `max_parameters` | `32` | a form or a query of more parameters is answered with 400, unread |
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
@@ -105,33 +105,43 @@ impl Config {
     }
 
     /// Sets the longest body that is read, in bytes.
-    #[must_use]
-    pub fn with_max_body_bytes(self, max_body_bytes: usize) -> Self {
-        Self { max_body_bytes, ..self }
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn with_max_body_bytes(self, max_body_bytes: usize) -> Result<Self, ConfigError> {
+        Self { max_body_bytes, ..self }.checked()
     }
 
     /// Sets the longest `Authorization` header that is read, in bytes.
-    #[must_use]
-    pub fn with_max_authorization_bytes(self, max_authorization_bytes: usize) -> Self {
-        Self { max_authorization_bytes, ..self }
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn with_max_authorization_bytes(self, max_authorization_bytes: usize) -> Result<Self, ConfigError> {
+        Self { max_authorization_bytes, ..self }.checked()
     }
 
     /// Sets the most parameters that a form may have.
-    #[must_use]
-    pub fn with_max_parameters(self, max_parameters: usize) -> Self {
-        Self { max_parameters, ..self }
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn with_max_parameters(self, max_parameters: usize) -> Result<Self, ConfigError> {
+        Self { max_parameters, ..self }.checked()
     }
 
     /// Sets the most tokens that a requested scope may have.
-    #[must_use]
-    pub fn with_max_scope_tokens(self, max_scope_tokens: usize) -> Self {
-        Self { max_scope_tokens, ..self }
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn with_max_scope_tokens(self, max_scope_tokens: usize) -> Result<Self, ConfigError> {
+        Self { max_scope_tokens, ..self }.checked()
     }
 
     /// Sets the most tenants that one token may be for.
-    #[must_use]
-    pub fn with_max_tenants(self, max_tenants: usize) -> Self {
-        Self { max_tenants, ..self }
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn with_max_tenants(self, max_tenants: usize) -> Result<Self, ConfigError> {
+        Self { max_tenants, ..self }.checked()
     }
 
     /// Sets what the secret in a request for an unknown client is compared with: a hash as costly as those of known clients.
@@ -199,7 +209,7 @@ impl Config {
     fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
         let wrong = |expected| ConfigError::new(key, value, expected);
         let duration = || duration::parse(value).ok_or_else(|| wrong(duration::EXPECTED.into()));
-        let limit = || value.parse().ok().filter(|n| *n > 0).ok_or_else(|| wrong("a whole number above zero".into()));
+        let limit = || value.parse().map_err(|_| wrong(ABOVE_ZERO.into()));
         match key {
             EXPIRATION => self.expiration = duration()?,
             MAX_EXPIRATION => self.max_expiration = duration()?,
@@ -219,7 +229,8 @@ impl Config {
                     })?,
                 }
             }
-            _ => return Err(wrong(format!("one of the keys `{}`", KEYS.join("`, `")))),
+            // Its value is not repeated: it was meant for something else, and may be a secret.
+            _ => return Err(ConfigError::new(key, "…", format!("one of the keys `{}`", KEYS.join("`, `")))),
         }
         Ok(self)
     }
@@ -235,6 +246,16 @@ impl Config {
                 format!("a duration up to `{MAX_EXPIRATION}`, which is `{}`", format_duration(self.max_expiration));
             return Err(ConfigError::new(EXPIRATION, &format_duration(self.expiration).to_string(), expected));
         }
+        let limits = [
+            ("max_body_bytes", self.max_body_bytes),
+            ("max_authorization_bytes", self.max_authorization_bytes),
+            ("max_parameters", self.max_parameters),
+            ("max_scope_tokens", self.max_scope_tokens),
+            ("max_tenants", self.max_tenants),
+        ];
+        if let Some((key, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
+            return Err(ConfigError::new(key, "0", ABOVE_ZERO.into()));
+        }
         if !is_realm(&self.bearer_realm) {
             return Err(ConfigError::new(
                 BEARER_REALM,
@@ -249,6 +270,7 @@ impl Config {
 const EXPIRATION: &str = "client_credentials_grant_expiration";
 const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
+const ABOVE_ZERO: &str = "a whole number above zero";
 const KEYS: [&str; 9] = [
     EXPIRATION,
     MAX_EXPIRATION,
@@ -301,12 +323,22 @@ impl ConfigError {
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut whole = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        let Value::Section(mut whole) = Value::deserialize(deserializer)? else {
+            return Err(D::Error::custom("this is not a section"));
+        };
+        let is_ours = |key: &str| KEYS.contains(&key);
         let section = match whole.remove("openidconnect") {
-            Some(Value::Section(section)) => section,
+            Some(Value::Section(section)) => match whole.keys().find(|key| is_ours(key)) {
+                Some(key) => {
+                    return Err(D::Error::custom(format_args!("`{key}` stands outside the section `openidconnect`")));
+                }
+                None => section,
+            },
             Some(_) => return Err(D::Error::custom("`openidconnect` is not a section")),
-            // The section itself, or a file without sections: told by a key that is one of ours.
-            None if KEYS.iter().any(|key| whole.contains_key(*key)) => {
+            // The section itself, or a file without it: told by a key that is ours, or by there being nothing but keys.
+            None if whole.keys().any(|key| is_ours(key))
+                || !whole.values().any(|value| matches!(value, Value::Section(_))) =>
+            {
                 whole.into_iter().filter(|(_, value)| !matches!(value, Value::Section(_))).collect()
             }
             None => BTreeMap::new(),

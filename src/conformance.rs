@@ -35,7 +35,7 @@ use std::{fmt::Display, future::Future, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tokio::{runtime::Builder, sync::Barrier, task::JoinSet};
 
-use crate::{Client, ClientRegistry, ClientStore, RandomSource, ReplayStore, TokenStore};
+use crate::{BackendError, Client, ClientRegistry, ClientStore, RandomSource, ReplayStore, TokenStore};
 
 /// How many tasks race where one of them must win.
 const RACERS: usize = 16;
@@ -111,6 +111,18 @@ fn unique(prefix: &str) -> String {
 #[track_caller]
 fn check(name: &str, holds: bool, promise: impl Display) {
     assert!(holds, "{name}: {promise}");
+}
+
+/// Stops the suite with the name of the check where a store fails.
+trait OrStop<T> {
+    fn or_stop(self, name: &str) -> T;
+}
+
+impl<T> OrStop<T> for Result<T, BackendError> {
+    #[track_caller]
+    fn or_stop(self, name: &str) -> T {
+        self.unwrap_or_else(|error| panic!("{name}: the store failed: {error:?}"))
+    }
 }
 
 /// Has many tasks do the same thing at the same time, and returns what each of them got.

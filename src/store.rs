@@ -32,8 +32,9 @@ pub trait ClientStore: Send + Sync {
     /// The client with this identifier, with everything that a token request needs to know: its tenants and its roles with
     /// their resources.
     ///
-    /// Called once for each token request, before the client is authenticated, so `client_id` is any text that a stranger
-    /// likes to send: bind it as a parameter, and do not log it unescaped. Compare it exactly: a client whose identifier
+    /// Called once for each token request, before the client is authenticated, so `client_id` is what a
+    /// stranger likes to send, as long as it can be a [`ClientId`](crate::ClientId): bind it as a parameter, for it may hold
+    /// quotes and wildcards. Compare it exactly: a client whose identifier
     /// differs, in case for instance, is taken for unknown.
     ///
     /// Do for every client what you do for one: what takes longer when the row exists tells a stranger that it does, and

@@ -316,7 +316,7 @@ fn a_broken_store_fails_by_name() {
         (Fault::DeletesTwice, &registry, "deletes_once"),
         (Fault::FiltersByPattern, &registry, "lists_by_identifier"),
         (Fault::FindsWithoutCase, &clients, "tells_identifiers_apart"),
-        (Fault::FailsForUnknownClients, &clients, "no rows"),
+        (Fault::FailsForUnknownClients, &clients, "finds_what_is_there: the store failed"),
         (Fault::DropsRoles, &clients, "finds_what_is_there"),
         (Fault::NamesEveryTenant, &clients, "names_only_tenants_that_exist"),
         (Fault::ForgetsScope, &tokens, "keeps_all_that_a_token_says"),

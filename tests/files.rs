@@ -50,6 +50,12 @@ fn a_key_outside_its_section_is_taken_or_refused_never_ignored() {
     let without = configured("client_credentials_grant_expiration=10m\n[web]\nx=1\n", FileFormat::Ini).unwrap();
     assert_eq!(without.client_credentials_grant_expiration().as_secs(), 600);
     for (json, names) in [
+        (r#"{"client_credentials_grant_expiraton": "HUNTER2"}"#, "`client_credentials_grant_expiraton`"),
+        (r#"{"bearer_realm": "x", "database_url": "postgres://u:HUNTER2@db"}"#, "`database_url`"),
+        (r#"{"bearer_realm": "x", "openidconnect": {"max_parameters": 5}}"#, "`bearer_realm`"),
+        (r#"{"openidconnect": {"max_parameters": 5}, "openidconnect": {}}"#, "more than once"),
+        (r#"{"openidconnect": {"max_parameters": 5, "max_parameters": 6}}"#, "more than once"),
+        ("[]", "not a section"),
         (r#"{"max_parameters": 5, "max_bodybytes": 5}"#, "`max_bodybytes`"),
         (r#"{"openidconnect": 1}"#, "`openidconnect`"),
         (r#"{"openidconnect": {"max_parameters": [1]}}"#, "`max_parameters`"),
@@ -59,10 +65,23 @@ fn a_key_outside_its_section_is_taken_or_refused_never_ignored() {
         (r#"{"openidconnect": {"max_parameters": true}}"#, "`max_parameters`"),
     ] {
         let error = serde_json::from_str::<Config>(json).unwrap_err().to_string();
-        assert!(error.contains(names), "{json}: {error}");
+        assert!(error.contains(names) && !error.contains("HUNTER2"), "{json}: {error}");
     }
     let others = r#"{"log_level": "info", "web": {"x": [1, null]}, "seacatauth:client": {}}"#;
     assert_eq!(serde_json::from_str::<Config>(others).unwrap(), Config::default());
+}
+
+#[test]
+fn no_limit_is_zero() {
+    for error in [
+        Config::default().with_max_body_bytes(0).unwrap_err(),
+        Config::default().with_max_authorization_bytes(0).unwrap_err(),
+        Config::default().with_max_parameters(0).unwrap_err(),
+        Config::default().with_max_scope_tokens(0).unwrap_err(),
+        Config::default().with_max_tenants(0).unwrap_err(),
+    ] {
+        assert!(error.key().starts_with("max_") && error.expected().contains("above zero"), "{error}");
+    }
 }
 
 #[test]
@@ -87,7 +106,7 @@ fn a_wrong_value_names_key_value_and_what_would_be_right() {
         ("max_parameters", "many", "whole number"),
         ("unknown_client_secret_hash", "…", "`generated`, `chosen` or a hash"),
         ("max_tenants", "0", "above zero"),
-        ("client_credentials_grant_expiraton", "10m", "one of the keys `client_credentials_grant_expiration`"),
+        ("client_credentials_grant_expiraton", "…", "one of the keys `client_credentials_grant_expiration`"),
     ] {
         let error = configured(&format!("[openidconnect]\n{key}={value}\n"), FileFormat::Ini).unwrap_err().to_string();
         assert!(

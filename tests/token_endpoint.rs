@@ -417,11 +417,11 @@ fn limits_are_the_configured_ones() {
 
     let config = Config::default()
         .with_max_body_bytes(100)
-        .with_max_authorization_bytes(100)
-        .with_max_parameters(2)
-        .with_max_scope_tokens(1)
-        .with_max_tenants(1)
-        .with_bearer_realm("elsewhere")
+        .and_then(|config| config.with_max_authorization_bytes(100))
+        .and_then(|config| config.with_max_parameters(2))
+        .and_then(|config| config.with_max_scope_tokens(1))
+        .and_then(|config| config.with_max_tenants(1))
+        .and_then(|config| config.with_bearer_realm("elsewhere"))
         .unwrap();
     let store = common::store();
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));

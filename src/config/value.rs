@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 
 /// A value as INI knows it, whether or not the format at hand has numbers.
@@ -62,7 +62,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut section: A) -> Result<Value, A::Error> {
         let mut values = BTreeMap::new();
         while let Some((key, value)) = section.next_entry()? {
-            values.insert(key, value);
+            if values.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key is there more than once"));
+            }
         }
         Ok(Value::Section(values))
     }

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{check, race, unique};
+use super::{OrStop as _, check, race, unique};
 use crate::{
     Client, ClientBuilder, ClientId, ClientRegistry, ClientSecretHash, Registered, Role, RoleId, SUPERUSER, TenantName,
     Updated, Version, now,
@@ -14,89 +14,89 @@ fn named(id: &ClientId, name: &str) -> Client {
     Client::builder(id.as_str()).client_name(name).build().expect("a client")
 }
 
-async fn register(store: &impl ClientRegistry, client: Client) -> Version {
-    match store.register(client).await.unwrap() {
+async fn register(name: &str, store: &impl ClientRegistry, client: Client) -> Version {
+    match store.register(client).await.or_stop(name) {
         Registered::New(version) => version,
         Registered::Exists => panic!("a new identifier exists already"),
     }
 }
 
-async fn name_of(store: &impl ClientRegistry, id: &ClientId) -> Option<String> {
-    let found = store.find_client(id.as_str()).await.unwrap()?;
+async fn name_of(name: &str, store: &impl ClientRegistry, id: &ClientId) -> Option<String> {
+    let found = store.find_client(id.as_str()).await.or_stop(name)?;
     found.client_name().map(String::from)
 }
 
 pub(super) async fn registers_once(store: &impl ClientRegistry) {
     let (name, id) = ("registers_once", id());
-    check(name, store.read(&id).await.unwrap().is_none(), "nobody is there before");
-    let version = register(store, named(&id, "first")).await;
-    let read = store.read(&id).await.unwrap();
+    check(name, store.read(&id).await.or_stop(name).is_none(), "nobody is there before");
+    let version = register(name, store, named(&id, "first")).await;
+    let read = store.read(&id).await.or_stop(name);
     check(
         name,
         read == Some((named(&id, "first"), version)),
         format_args!("what was registered is read, not {read:?}"),
     );
-    check(name, name_of(store, &id).await.as_deref() == Some("first"), "a look-up finds it at once");
-    let again = store.register(named(&id, "second")).await.unwrap();
+    check(name, name_of(name, store, &id).await.as_deref() == Some("first"), "a look-up finds it at once");
+    let again = store.register(named(&id, "second")).await.or_stop(name);
     check(name, again == Registered::Exists, "an identifier that is there is not registered again");
-    check(name, store.read(&id).await.unwrap() == read, "and nothing is changed");
+    check(name, store.read(&id).await.or_stop(name) == read, "and nothing is changed");
 }
 
 pub(super) async fn racing_registrations_one_wins<S: ClientRegistry + 'static>(store: S) {
     let (name, id, store) = ("racing_registrations_one_wins", id(), Arc::new(store));
     let outcomes = race(store.clone(), |store, n| {
         let client = named(&id, &n.to_string());
-        async move { (n, store.register(client).await.unwrap()) }
+        async move { (n, store.register(client).await.or_stop(name)) }
     });
     let outcomes = outcomes.await;
     let winners: Vec<_> = outcomes.iter().filter(|(_, outcome)| *outcome != Registered::Exists).collect();
     let [(winner, _)] = winners.as_slice() else {
         panic!("{name}: of registrations at the same time exactly one is new, not {}", winners.len());
     };
-    check(name, name_of(&store, &id).await == Some(winner.to_string()), "and it is the one that is there");
+    check(name, name_of(name, &store, &id).await == Some(winner.to_string()), "and it is the one that is there");
 }
 
 pub(super) async fn updates_what_was_read(store: &impl ClientRegistry) {
     let (name, id) = ("updates_what_was_read", id());
-    let unknown = store.update(named(&id, "x"), Version::new(1)).await.unwrap();
+    let unknown = store.update(named(&id, "x"), Version::new(1)).await.or_stop(name);
     check(name, unknown == Updated::Unknown, "a client that is not there is not updated");
-    let first = register(store, named(&id, "first")).await;
-    let Updated::Done(second) = store.update(named(&id, "second"), first).await.unwrap() else {
+    let first = register(name, store, named(&id, "first")).await;
+    let Updated::Done(second) = store.update(named(&id, "second"), first).await.or_stop(name) else {
         panic!("{name}: an update of the version that was read is done");
     };
     check(name, second != first, "an update makes another version");
-    let stale = store.update(named(&id, "third"), first).await.unwrap();
+    let stale = store.update(named(&id, "third"), first).await.or_stop(name);
     check(name, stale == Updated::Stale, "an update of a version that is gone is stale");
-    check(name, store.read(&id).await.unwrap() == Some((named(&id, "second"), second)), "and changes nothing");
-    check(name, name_of(store, &id).await.as_deref() == Some("second"), "a look-up finds the update at once");
+    check(name, store.read(&id).await.or_stop(name) == Some((named(&id, "second"), second)), "and changes nothing");
+    check(name, name_of(name, store, &id).await.as_deref() == Some("second"), "a look-up finds the update at once");
 }
 
 pub(super) async fn racing_updates_one_wins<S: ClientRegistry + 'static>(store: S) {
     let (name, id, store) = ("racing_updates_one_wins", id(), Arc::new(store));
-    let version = register(&store, named(&id, "first")).await;
+    let version = register(name, &store, named(&id, "first")).await;
     let outcomes = race(store.clone(), |store, n| {
         let client = named(&id, &n.to_string());
-        async move { (n, store.update(client, version).await.unwrap()) }
+        async move { (n, store.update(client, version).await.or_stop(name)) }
     });
     let outcomes = outcomes.await;
     let winners: Vec<_> = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Updated::Done(_))).collect();
     let [(winner, _)] = winners.as_slice() else {
         panic!("{name}: of updates of one version exactly one is done, not {}", winners.len());
     };
-    check(name, name_of(&store, &id).await == Some(winner.to_string()), "and it is the one that is there");
+    check(name, name_of(name, &store, &id).await == Some(winner.to_string()), "and it is the one that is there");
 }
 
 pub(super) async fn racing_changes_all_get_through<S: ClientRegistry + 'static>(store: S) {
     let (name, id, store) = ("racing_changes_all_get_through", id(), Arc::new(store));
-    let _: Version = register(&store, named(&id, "first")).await;
+    let _: Version = register(name, &store, named(&id, "first")).await;
     let changed = race(store.clone(), |store, n| {
         let (id, tenant) = (id.clone(), format!("tenant-{n}"));
-        async move { store.change(&id, |client: ClientBuilder| client.tenant(&tenant)).await.unwrap() }
+        async move { store.change(&id, |client: ClientBuilder| client.tenant(&tenant)).await.or_stop(name) }
     });
     check(name, changed.await.into_iter().all(|changed| changed), "each change is told that it was done");
-    let found = store.find_client(id.as_str()).await.unwrap().expect("the client");
+    let found = store.find_client(id.as_str()).await.or_stop(name).expect("the client");
     check(name, found.tenants().len() == super::RACERS, format_args!("and none is lost: {:?}", found.tenants()));
-    let gone = store.change(&self::id(), |client| client).await.unwrap();
+    let gone = store.change(&self::id(), |client| client).await.or_stop(name);
     check(name, !gone, "a client that is not there is not changed");
 }
 
@@ -104,8 +104,8 @@ pub(super) async fn versions_never_come_back(store: &impl ClientRegistry) {
     let (name, id) = ("versions_never_come_back", id());
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let version = register(store, named(&id, "registered")).await;
-        let Updated::Done(updated) = store.update(named(&id, "updated"), version).await.unwrap() else {
+        let version = register(name, store, named(&id, "registered")).await;
+        let Updated::Done(updated) = store.update(named(&id, "updated"), version).await.or_stop(name) else {
             panic!("{name}: an update of the version that was registered is done");
         };
         for version in [version, updated] {
@@ -116,30 +116,30 @@ pub(super) async fn versions_never_come_back(store: &impl ClientRegistry) {
             );
             seen.push(version);
         }
-        check(name, store.delete(&id).await.unwrap(), "a client can be deleted");
+        check(name, store.delete(&id).await.or_stop(name), "a client can be deleted");
     }
 }
 
 pub(super) async fn deletes_once(store: &impl ClientRegistry) {
     let (name, mine, other) = ("deletes_once", id(), id());
-    check(name, !store.delete(&mine).await.unwrap(), "a client that is not there is not deleted");
-    let version = register(store, named(&mine, "mine")).await;
-    let _: Version = register(store, named(&other, "other")).await;
-    check(name, store.delete(&mine).await.unwrap(), "the call that deletes a client says so");
-    check(name, !store.delete(&mine).await.unwrap(), "a deleted client is not deleted again");
-    check(name, name_of(store, &mine).await.is_none(), "a look-up finds it no more");
-    check(name, store.read(&mine).await.unwrap().is_none(), "nor does a read");
-    let updated = store.update(named(&mine, "again"), version).await.unwrap();
+    check(name, !store.delete(&mine).await.or_stop(name), "a client that is not there is not deleted");
+    let version = register(name, store, named(&mine, "mine")).await;
+    let _: Version = register(name, store, named(&other, "other")).await;
+    check(name, store.delete(&mine).await.or_stop(name), "the call that deletes a client says so");
+    check(name, !store.delete(&mine).await.or_stop(name), "a deleted client is not deleted again");
+    check(name, name_of(name, store, &mine).await.is_none(), "a look-up finds it no more");
+    check(name, store.read(&mine).await.or_stop(name).is_none(), "nor does a read");
+    let updated = store.update(named(&mine, "again"), version).await.or_stop(name);
     check(name, updated == Updated::Unknown, "an update does not bring it back");
-    check(name, name_of(store, &other).await.is_some(), "another client stays");
+    check(name, name_of(name, store, &other).await.is_some(), "another client stays");
 }
 
 pub(super) async fn racing_deletions_one_wins<S: ClientRegistry + 'static>(store: S) {
     let (name, id) = ("racing_deletions_one_wins", id());
-    let _: Version = register(&store, named(&id, "a")).await;
+    let _: Version = register(name, &store, named(&id, "a")).await;
     let outcomes = race(store, |store, _| {
         let id = id.clone();
-        async move { store.delete(&id).await.unwrap() }
+        async move { store.delete(&id).await.or_stop(name) }
     });
     let winners = outcomes.await.into_iter().filter(|won| *won).count();
     check(name, winners == 1, format_args!("of deletions at the same time exactly one deletes, not {winners}"));
@@ -153,18 +153,18 @@ pub(super) async fn replaces_the_secret(store: &impl ClientRegistry) {
     let old = hash("KBJH0RIw+FCnOKJi2s/ppNgRHFTFzBjXqxs+xS3zHTY");
     let new = hash("LBJH0RIw+FCnOKJi2s/ppNgRHFTFzBjXqxs+xS3zHTY");
     let client = Client::builder(id.as_str()).client_secret_hash(old).scope("read").tenant("acme");
-    let _: Version = register(store, client.build().expect("a client")).await;
+    let _: Version = register(name, store, client.build().expect("a client")).await;
     let expires_at = now().replace_nanosecond(0).expect("a whole second");
     for expires_at in [Some(expires_at), None] {
-        check(name, store.replace_secret(&id, new.clone(), expires_at).await.unwrap(), "a secret can be replaced");
-        let found = store.find_client(id.as_str()).await.unwrap().expect("the client");
+        check(name, store.replace_secret(&id, new.clone(), expires_at).await.or_stop(name), "a secret can be replaced");
+        let found = store.find_client(id.as_str()).await.or_stop(name).expect("the client");
         check(name, found.client_secret_hash() == Some(&new), "the new secret counts at once");
         check(name, found.client_secret_expires_at() == expires_at, "until its own expiry");
         check(name, found.scope().is_some() && found.tenants().len() == 1, "and nothing else has changed");
     }
     check(
         name,
-        !store.replace_secret(&self::id(), new, None).await.unwrap(),
+        !store.replace_secret(&self::id(), new, None).await.or_stop(name),
         "an unknown client has no secret to replace",
     );
 }
@@ -174,28 +174,36 @@ pub(super) async fn roles_give_what_their_definition_says(store: &impl ClientReg
     let tenant = role_id.split('/').next().unwrap_or_default();
     let role = |resources: &[&str]| Role::new(&role_id, resources.iter().copied()).expect("a role");
     let gives = async |expected: &[&str], promise: &str| {
-        let found = store.find_client(id.as_str()).await.unwrap().expect("the client");
+        let found = store.find_client(id.as_str()).await.or_stop(name).expect("the client");
         let given: BTreeSet<_> = found.roles().iter().flat_map(|role| role.resources().iter()).collect();
         check(name, given == expected.iter().copied().collect(), format_args!("{promise}: {given:?}"));
-        let read = store.read(&id).await.unwrap().expect("the client").0;
+        let read = store.read(&id).await.or_stop(name).expect("the client").0;
         check(name, read == *found, "a read and a look-up say the same");
     };
     let client = Client::builder(id.as_str()).tenant(tenant).role(role(&["only in the client"]));
-    let _: Version = register(store, client.build().expect("a client")).await;
+    let _: Version = register(name, store, client.build().expect("a client")).await;
     gives(&[], "a role without a definition gives nothing, whatever the client was registered with").await;
-    store.define_role(role(&["read"])).await.unwrap();
+    store.define_role(role(&["read"])).await.or_stop(name);
     gives(&["read"], "a role gives what its definition says").await;
-    store.define_role(role(&["edit", "write"])).await.unwrap();
+    store.define_role(role(&["edit", "write"])).await.or_stop(name);
     gives(&["edit", "write"], "and what it says now").await;
-    check(name, store.change(&id, |client| client.role(Role::superuser())).await.unwrap(), "a role can be assigned");
+    check(
+        name,
+        store.change(&id, |client| client.role(Role::superuser())).await.or_stop(name),
+        "a role can be assigned",
+    );
     gives(&[SUPERUSER, "edit", "write"], "the superuser's needs no definition").await;
-    check(name, store.change(&id, |client| client.without_role(Role::SUPERUSER_ID)).await.unwrap(), "and taken away");
+    check(
+        name,
+        store.change(&id, |client| client.without_role(Role::SUPERUSER_ID)).await.or_stop(name),
+        "and taken away",
+    );
     gives(&["edit", "write"], "and then gives nothing").await;
     let defined = RoleId::parse(role_id.as_str()).expect("a role id");
-    check(name, store.delete_role(&defined).await.unwrap(), "the call that removes a definition says so");
+    check(name, store.delete_role(&defined).await.or_stop(name), "the call that removes a definition says so");
     gives(&[], "a role that no longer exists grants nothing").await;
-    check(name, !store.delete_role(&defined).await.unwrap(), "what is not defined is not removed");
-    store.define_role(role(&["read"])).await.unwrap();
+    check(name, !store.delete_role(&defined).await.or_stop(name), "what is not defined is not removed");
+    store.define_role(role(&["read"])).await.or_stop(name);
     gives(&["read"], "a client keeps a role whose definition comes back").await;
 }
 
@@ -203,11 +211,11 @@ pub(super) async fn lists_by_identifier(store: &impl ClientRegistry) {
     let (name, group) = ("lists_by_identifier", unique("group"));
     let id = |n: usize| ClientId::parse(format!("{group}-{n}")).expect("an identifier");
     for n in [2, 0, 3, 1] {
-        let _: Version = register(store, named(&id(n), "a client")).await;
+        let _: Version = register(name, store, named(&id(n), "a client")).await;
     }
-    let _: Version = register(store, named(&self::id(), &format!("of the {group}, by name"))).await;
+    let _: Version = register(name, store, named(&self::id(), &format!("of the {group}, by name"))).await;
     let list = async |filter: &str, skip, most| {
-        let (clients, count) = store.list_clients(filter, skip, most).await.unwrap();
+        let (clients, count) = store.list_clients(filter, skip, most).await.or_stop(name);
         let ids: Vec<_> = clients.into_iter().map(|client| client.client_id().to_string()).collect();
         (ids, count)
     };
@@ -231,11 +239,15 @@ pub(super) async fn lists_roles_by_tenant(store: &impl ClientRegistry) {
     let global = role(format!("*/r{}", unique("").replace('-', "_").get(..16).unwrap_or("x")));
     let (one, two) = (role(format!("{tenant}/one")), role(format!("{tenant}/two")));
     for role in [&two, &global, &one] {
-        store.define_role(role.clone()).await.unwrap();
+        store.define_role(role.clone()).await.or_stop(name);
     }
     let tenant = TenantName::parse(tenant).expect("a tenant");
-    check(name, store.list_roles(Some(&tenant)).await.unwrap() == [one, two], "a tenant's roles are its own, by id");
-    let globals = store.list_roles(None).await.unwrap();
+    check(
+        name,
+        store.list_roles(Some(&tenant)).await.or_stop(name) == [one, two],
+        "a tenant's roles are its own, by id",
+    );
+    let globals = store.list_roles(None).await.or_stop(name);
     check(name, globals.contains(&global), "global roles are listed without a tenant");
     check(name, globals.iter().all(|role| role.id().tenant().is_none()), "and no others");
     check(

@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    hash::{BuildHasherDefault, RandomState},
     sync::{Mutex, MutexGuard, PoisonError, RwLock},
 };
 
@@ -8,7 +9,7 @@ use time::OffsetDateTime;
 use super::{
     super::{Claim, ReplayStore, TokenStore},
     MemoryStore,
-    expiring::{Expires, Expiring},
+    expiring::{Expires, Expiring, LastBytes},
 };
 use crate::{BackendError, Claims, ClientId, TokenHash};
 
@@ -19,12 +20,15 @@ const FORGOTTEN_AT_ONCE: usize = 64;
 #[derive(Default)]
 pub(super) struct Tokens {
     /// Shared out by the first byte of the hash, so that mints seldom wait for one another.
-    shards: [Mutex<Expiring<Claims>>; 16],
+    shards: [Mutex<Shard>; 16],
     /// Up to when all tokens of a client are revoked: one entry for each client to which that ever happened.
     revoked: RwLock<HashMap<ClientId, OffsetDateTime>>,
     /// Until when an id is claimed.
-    replay: Mutex<Expiring<OffsetDateTime>>,
+    replay: Mutex<Expiring<OffsetDateTime, RandomState>>,
 }
+
+/// Tokens are random, and so are their hashes; the ids that are claimed come from others, who could choose them to collide.
+type Shard = Expiring<Claims, BuildHasherDefault<LastBytes>>;
 
 impl Expires for Claims {
     fn expires_at(&self) -> OffsetDateTime {
@@ -39,7 +43,7 @@ impl Expires for OffsetDateTime {
 }
 
 impl Tokens {
-    fn shard(&self, hash: &TokenHash) -> MutexGuard<'_, Expiring<Claims>> {
+    fn shard(&self, hash: &TokenHash) -> MutexGuard<'_, Shard> {
         let ([first, ..], [shard, ..]) = (hash.as_bytes(), &self.shards);
         // The index is always in range; to say so without an index that could panic takes another value.
         lock(self.shards.get(usize::from(first % 16)).unwrap_or(shard))
