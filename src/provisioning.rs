@@ -61,6 +61,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Provisioning {
     clients: Vec<Client>,
+    roles: BTreeMap<RoleId, Role>,
     tenants: BTreeSet<TenantName>,
 }
 
@@ -97,7 +98,7 @@ impl Provisioning {
             }
             clients.push(entry.client(&roles, &at)?);
         }
-        Ok(Self { clients, tenants: file.tenants })
+        Ok(Self { clients, roles, tenants: file.tenants })
     }
 
     /// The clients, in their order.
@@ -112,6 +113,11 @@ impl Provisioning {
         self.clients
     }
 
+    /// The roles by id, whether a client holds them or not, and [`Role::superuser`] among them.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.values()
+    }
+
     /// The tenants that exist beside those that are assigned to a client.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantName> {
         self.tenants.iter()
@@ -122,6 +128,7 @@ impl From<Provisioning> for MemoryStore {
     fn from(provisioning: Provisioning) -> Self {
         let store = Self::default();
         provisioning.tenants.into_iter().for_each(|tenant| store.insert_tenant(tenant));
+        provisioning.roles.values().for_each(|role| store.insert_role(role));
         provisioning.clients.into_iter().for_each(|client| store.insert_client(client));
         store
     }

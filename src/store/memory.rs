@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use crate::{Client, TenantName};
+use crate::{Client, Role, TenantName};
 use clients::Clients;
 use tokens::Tokens;
 
@@ -36,6 +36,11 @@ impl MemoryStore {
     /// from now on.
     pub fn insert_client(&self, client: Client) {
         self.clients_mut().insert(client);
+    }
+
+    /// Defines a role, in place of its former definition.
+    pub fn insert_role(&self, role: &Role) {
+        self.clients_mut().define(role);
     }
 
     /// Makes a tenant exist, so that a client with [`TENANT_ACCESS`](crate::TENANT_ACCESS) can ask for it.

@@ -36,8 +36,9 @@ impl Clients {
         version
     }
 
-    fn define(&mut self, role: &Role) {
-        if self.roles.get(role.id()) != Some(role.resources()) {
+    pub(super) fn define(&mut self, role: &Role) {
+        // The superuser's is built in, and is what it is without a definition.
+        if role.id().as_str() != Role::SUPERUSER_ID && self.roles.get(role.id()) != Some(role.resources()) {
             self.roles.insert(role.id().clone(), role.resources().clone());
             self.resolve(role.id());
         }
@@ -118,10 +119,7 @@ impl ClientRegistry for MemoryStore {
 
     async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
         let clients = self.clients();
-        let listed = clients
-            .roles
-            .iter()
-            .filter(|(id, _)| id.tenant() == tenant.map(TenantName::as_str) && id.as_str() != Role::SUPERUSER_ID);
+        let listed = clients.roles.iter().filter(|(id, _)| id.tenant() == tenant.map(TenantName::as_str));
         Ok(listed.map(|(id, resources)| Role::from_parts(id.clone(), resources.clone())).collect())
     }
 }
