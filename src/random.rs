@@ -12,8 +12,8 @@ use crate::BackendError;
 /// Fills a slice with bytes that nobody can guess.
 ///
 /// The default is the operating system's generator, for secrets and keys. Issuers, which need some at each request, take
-/// [`RandomSource::seeded`] unless they are given another. A test that needs the same token twice makes its own with [`RandomSource::from_fn`]; anything
-/// else that does so gives its tokens away.
+/// [`RandomSource::seeded`] unless they are given another. A test that needs the same token twice makes its own with
+/// [`RandomSource::from_fn`]; anything else that does so gives its tokens away.
 #[derive(Clone)]
 pub struct RandomSource(Arc<Fill>);
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use client_credentials::{
-    Client, ClientStore, Config, MemoryStore, Provisioning, SecretClass, TokenEndpointAuthMethod,
+    Client, ClientRegistry, ClientStore, Config, MemoryStore, Provisioning, SecretClass, TokenEndpointAuthMethod,
 };
 use config::{File, FileFormat};
 use proptest::prelude::*;
@@ -179,10 +179,13 @@ fn the_class_of_a_plain_secret() {
 #[tokio::test]
 async fn a_file_fills_a_store() {
     let json = r#"{"clients": [{"client_id": "a", "tenants": ["t"], "roles": ["t/x", "*/y"]}],
-                   "roles": {"t/x": ["p", "q"], "*/y": ["r"]}, "tenants": ["u"]}"#;
+                   "roles": {"t/x": ["p", "q"], "t/unheld": ["s"], "*/y": ["r"]}, "tenants": ["u"]}"#;
     let store = MemoryStore::from(Provisioning::from_json(json).unwrap());
     let client = store.find_client("a").await.unwrap().unwrap();
     assert_eq!(client.roles().len(), 2);
+    let roles = store.list_roles(Some(&"t".parse().unwrap())).await.unwrap();
+    assert_eq!(roles.iter().map(|role| role.id().as_str()).collect::<Vec<_>>(), ["t/unheld", "t/x"]);
+    assert_eq!(store.list_roles(None).await.unwrap().len(), 1);
     assert!(store.find_client("A").await.unwrap().is_none());
     let tenants = ["t", "u", "v"].map(|name| name.parse().unwrap());
     assert_eq!(store.existing_tenants(&tenants).await.unwrap(), tenants[..2]);

@@ -5,10 +5,10 @@ use std::{error::Error as _, fmt::Debug, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyClientStore, AnyTokenIssuer, AuthorizationServer, BackendError, Claims, Client, ClientId, ClientSecret,
-    ClientSecretHash, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource, Reply, Request,
-    Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, TenantName, TokenEndpointAuthMethod, TokenHash,
-    TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
+    AnyClientStore, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Claims, Client, ClientId,
+    ClientSecret, ClientSecretHash, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource,
+    Reply, Request, Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, TenantName,
+    TokenEndpointAuthMethod, TokenHash, TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
 };
 
 const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hun";
@@ -93,6 +93,7 @@ async fn no_public_type_prints_a_secret() {
     watch.print(&server);
     watch.print(&store);
     watch.print(&AnyClientStore::new(store.clone()));
+    watch.print(&AnyTokenStore::new(store.clone()));
     watch.print(&AnyTokenIssuer::new(OpaqueIssuer::new(store.clone())));
 
     // A request at each step, with the secret in the header and in the body.
