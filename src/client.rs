@@ -1,8 +1,10 @@
 //! What a client is: the metadata of RFC 7591 §2, its secret's hash, and its credentials object (tenants and roles).
 
+mod stored;
+
 use std::{collections::BTreeSet, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
@@ -23,7 +25,7 @@ pub(crate) fn is_client_id(text: &str) -> bool {
 }
 
 /// How a client proves itself (RFC 7591 §2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokenEndpointAuthMethod {
@@ -277,9 +279,15 @@ impl ClientBuilder {
         }
     }
 
-    /// A name for people to read.
+    /// A name for people to read, without control characters.
     pub fn client_name(self, name: impl Into<String>) -> Self {
-        self.set(|client| client.client_name = Some(name.into()))
+        let name: String = name.into();
+        let readable = if name.chars().any(char::is_control) {
+            Err(ParseError("a name has no control characters"))
+        } else {
+            Ok(name)
+        };
+        self.parse("client_name", readable, |client, name| client.client_name = Some(name))
     }
 
     /// The one authentication method that the client may use; [`TokenEndpointAuthMethod::ClientSecretBasic`] unless said.
@@ -292,9 +300,11 @@ impl ClientBuilder {
         self.set(|client| client.client_secret_hash = Some(hash))
     }
 
-    /// From when on the secret does not count any more; `None` for never.
+    /// From when on the secret does not count any more, to the second (RFC 7591 §3.2.1): a fraction is dropped. `None` for
+    /// never.
     pub fn client_secret_expires_at(self, at: impl Into<Option<OffsetDateTime>>) -> Self {
-        self.set(|client| client.client_secret_expires_at = at.into())
+        let at = at.into().map(|at| at.replace_nanosecond(0).unwrap_or(at));
+        self.set(|client| client.client_secret_expires_at = at)
     }
 
     /// Whether the client may use the client credentials grant; no, unless said.
