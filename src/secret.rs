@@ -128,6 +128,12 @@ impl TokenHash {
         Self(bytes(&digest(&SHA256, token.as_bytes())))
     }
 
+    /// A hash that a store has kept by its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes, to be used as a key.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -1,15 +1,29 @@
 //! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod deadline;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod registry;
 mod replay;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
 
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use postgres::PostgresStore;
 pub use registry::{ClientRegistry, Registered, Updated, Version};
 pub use replay::{Claim, ReplayStore};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use sqlite::SqliteStore;
 pub use tokens::{AnyTokenStore, TokenStore};
 
 use crate::{BackendError, Client, TenantName, error::Answer};

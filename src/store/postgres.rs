@@ -1,0 +1,159 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use sqlx::{
+    AssertSqlSafe, PgPool, Postgres as Database, Transaction, postgres::PgPoolOptions, query, query::Query, query_as,
+    query_scalar,
+};
+use time::OffsetDateTime;
+
+use super::{
+    Claim, ClientRegistry, ClientStore, Registered, ReplayStore, TokenStore, Updated, Version,
+    deadline::{DEADLINE, within},
+    sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
+};
+use crate::{BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, json};
+
+/// Clients, roles, opaque tokens and claimed ids in PostgreSQL: for as many machines as like.
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use client_credentials::{AuthorizationServer, Config, OpaqueIssuer, PostgresStore};
+///
+/// let store = PostgresStore::connect("postgres://tokens@db.internal/tokens").await?;
+/// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Whatever one instance has acknowledged, the next call of any instance over the same database sees. A mint is one
+/// look-up by primary key, and one insertion when its token is opaque.
+///
+/// The tables are in a schema of their own, so that the database can be the host's. The statements use no extension, no
+/// advisory lock and no trigger, as databases that only speak PostgreSQL's protocol may have none. A connection over TLS
+/// takes one of the features `tls-…` of `sqlx`, for the host to choose.
+///
+/// The calls need a tokio runtime.
+#[derive(Clone)]
+pub struct PostgresStore {
+    readers: PgPool,
+    /// The same pool: the name is that of a database which lets one write at a time.
+    writer: PgPool,
+    statements: Arc<Statements>,
+    deadline: Duration,
+}
+
+impl PostgresStore {
+    /// The schema that [`connect`](Self::connect) puts its tables into.
+    pub const SCHEMA: &str = "client_credentials";
+
+    /// Connects to the database of a URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with a pool of its own and the
+    /// tables in [`SCHEMA`](Self::SCHEMA).
+    ///
+    /// # Errors
+    /// When there is no connection, and as [`with_pool`](Self::with_pool).
+    pub async fn connect(url: &str) -> Result<Self, BackendError> {
+        let pool = PgPoolOptions::new().acquire_timeout(DEADLINE).connect(url).await.map_err(BackendError::new)?;
+        Self::with_pool(pool, Self::SCHEMA).await
+    }
+
+    /// Takes a pool that the host has, and creates the schema and its tables where they are missing: only then has the
+    /// database's user to be allowed to do so.
+    ///
+    /// # Errors
+    /// When the name of the schema is not of the form `[a-z_][a-z0-9_]{0,62}`, the tables cannot be created, or they were
+    /// made by a newer version of this crate.
+    pub async fn with_pool(pool: PgPool, schema: &str) -> Result<Self, BackendError> {
+        if !is_schema_name(schema) {
+            return Err(BackendError::new("the name of the schema is not of the form [a-z_][a-z0-9_]{0,62}"));
+        }
+        let dialect = dialect(schema);
+        prepare(&pool, &dialect).await?;
+        let statements = Arc::new(Statements::new(&dialect));
+        Ok(Self { readers: pool.clone(), writer: pool, statements, deadline: DEADLINE })
+    }
+
+    /// How long a call may take before it is an error; two seconds unless said.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresStore")
+    }
+}
+
+/// Whether a text can stand in a statement as the name of a schema.
+fn is_schema_name(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Makes sure that the tables are there that this version needs. Each step does nothing where it was done before, so it
+/// can be taken by several instances at once, and again after it was cut short.
+async fn prepare(pool: &PgPool, dialect: &Dialect) -> Result<(), BackendError> {
+    loop {
+        match schema_version(pool, dialect).await {
+            Ok(Some(version)) if version > SCHEMA_VERSION => {
+                return Err(BackendError::new("the tables were made by a newer version of this crate"));
+            }
+            Ok(Some(SCHEMA_VERSION)) => return Ok(()),
+            // They are missing, or this user may not see them and learns so in a moment.
+            Ok(_) | Err(sqlx::Error::Database(_)) => {}
+            Err(error) => return Err(BackendError::new(error)),
+        }
+        match migrate(pool, dialect).await {
+            Err(error) if !is_race(&error) => return Err(BackendError::new(error)),
+            _ => {}
+        }
+    }
+}
+
+/// Whether another instance was faster at what this one was about to do: somebody gets on, so to try again comes to an end.
+fn is_race(error: &sqlx::Error) -> bool {
+    // unique_violation, duplicate_schema, duplicate_table, duplicate_object, serialization_failure
+    let codes = ["23505", "42P06", "42P07", "42710", "40001"];
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| codes.contains(&&*code))
+}
+
+async fn schema_version(pool: &PgPool, dialect: &Dialect) -> Result<Option<i64>, sqlx::Error> {
+    query_scalar(AssertSqlSafe(format!("SELECT max(version) FROM {}schema_version", dialect.schema)))
+        .fetch_one(pool)
+        .await
+}
+
+async fn migrate(pool: &PgPool, dialect: &Dialect) -> Result<(), sqlx::Error> {
+    let schema = &dialect.schema;
+    let create_schema = format!("CREATE SCHEMA IF NOT EXISTS {}", schema.trim_end_matches('.'));
+    let versions = format!("CREATE TABLE IF NOT EXISTS {schema}schema_version (version bigint PRIMARY KEY)");
+    let done = format!("INSERT INTO {schema}schema_version (version) VALUES ({SCHEMA_VERSION}) ON CONFLICT DO NOTHING");
+    for statement in [create_schema, versions].into_iter().chain(dialect.tables()).chain([done]) {
+        query(AssertSqlSafe(statement)).execute(pool).await?;
+    }
+    Ok(())
+}
+
+fn dialect(schema: &str) -> Dialect {
+    let schema = format!("\"{schema}\".");
+    Dialect {
+        roles: format!(
+            "(SELECT CAST(COALESCE(jsonb_object_agg(held.value, \
+             (SELECT CAST(resources AS jsonb) FROM {schema}role WHERE id = held.value)), '{{}}') AS text) \
+             FROM jsonb_array_elements_text(CAST(c.stored AS jsonb) -> 'roles') AS held(value))"
+        ),
+        schema,
+        text: "text COLLATE \"C\"",
+        bytes: "bytea",
+        integer: "bigint",
+        options: "",
+        elements: "jsonb_array_elements_text(CAST($1 AS jsonb)) AS element(value)",
+        position: "strpos",
+        among: ["= ANY (ARRAY(", "))"],
+        skip_locked: "FOR UPDATE SKIP LOCKED",
+    }
+}
+
+sql_store!(PostgresStore);

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
+
+/// What the two databases spell differently.
+pub(in crate::store) struct Dialect {
+    /// What stands before the name of a table.
+    pub(in crate::store) schema: String,
+    /// The type of a text that is compared and sorted by its bytes.
+    pub(in crate::store) text: &'static str,
+    pub(in crate::store) bytes: &'static str,
+    pub(in crate::store) integer: &'static str,
+    /// What stands after a table's columns.
+    pub(in crate::store) options: &'static str,
+    /// The JSON array `$1`, as a table of its `value`s.
+    pub(in crate::store) elements: &'static str,
+    /// What the roles of the client `c` give, as the text of a JSON object, with `null` for those that are not defined.
+    /// Each is looked up by its key, however many roles there are.
+    pub(in crate::store) roles: String,
+    /// The function that finds the place of one text in another, from 1 on.
+    pub(in crate::store) position: &'static str,
+    /// Whether a value is among those of a query, which is put between the two. Where a planner could read the whole table
+    /// instead of looking up each of them, this is what keeps it from that.
+    pub(in crate::store) among: [&'static str; 2],
+    /// What makes a purge leave alone what another one is about to delete.
+    pub(in crate::store) skip_locked: &'static str,
+}
+
+/// Each statement is put together once.
+macro_rules! statements {
+    ($($name:ident = |$dialect:ident| $text:expr;)*) => {
+        pub(in crate::store) struct Statements {
+            $($name: Arc<str>,)*
+        }
+
+        impl Statements {
+            pub(in crate::store) fn new(dialect: &Dialect) -> Self {
+                Self { $($name: { let $dialect = dialect; $text.into() },)* }
+            }
+
+            $(
+                // No value of a request is in any of these texts: values are bound.
+                pub(in crate::store) fn $name(&self) -> AssertSqlSafe<Arc<str>> {
+                    AssertSqlSafe(self.$name.clone())
+                }
+            )*
+        }
+    };
+}
+
+statements! {
+    find_client = |d| format!("SELECT version, stored, {} FROM {}client AS c WHERE client_id = $1", d.roles, d.schema);
+    existing_tenants = |d| {
+        format!("SELECT name FROM {}tenant WHERE name IN (SELECT value FROM {})", d.schema, d.elements)
+    };
+    insert_client = |d| format!(
+        "INSERT INTO {}client (client_id, client_name, version, stored) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        d.schema,
+    );
+    // `WHERE true` tells SQLite that what follows is no part of a join.
+    insert_tenants = |d| format!(
+        "INSERT INTO {}tenant (name) SELECT value FROM {} WHERE true ON CONFLICT DO NOTHING",
+        d.schema, d.elements,
+    );
+    update_client = |d| format!(
+        "UPDATE {}client SET client_name = $2, version = $3, stored = $4 WHERE client_id = $1 AND version = $5",
+        d.schema,
+    );
+    delete_client = |d| format!("DELETE FROM {}client WHERE client_id = $1", d.schema);
+    list_clients = |d| format!(
+        "SELECT version, stored, {} FROM {}client AS c WHERE {} ORDER BY client_id LIMIT $2 OFFSET $3",
+        d.roles, d.schema, named(d),
+    );
+    count_clients = |d| format!("SELECT count(*) FROM {}client WHERE {}", d.schema, named(d));
+    define_role = |d| format!(
+        "INSERT INTO {}role (id, resources) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET resources = excluded.resources",
+        d.schema,
+    );
+    delete_role = |d| format!("DELETE FROM {}role WHERE id = $1", d.schema);
+    list_roles = |d| {
+        format!("SELECT id, resources FROM {}role WHERE id >= $1 AND id < $2 ORDER BY id", d.schema)
+    };
+    insert_token = |d| format!(
+        "INSERT INTO {}token (hash, client_id, scope, resources, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        d.schema,
+    );
+    find_token = |d| format!("{} WHERE hash = $1 AND {}", token(d), stands(d));
+    revoke_token = |d| format!("DELETE FROM {}token AS t WHERE hash = $1 AND {}", d.schema, stands(d));
+    // The date of a revocation never goes back.
+    revoke_all = |d| format!(
+        "INSERT INTO {0}revocation AS r (client_id, revoked_at) VALUES ($1, $2) \
+         ON CONFLICT (client_id) DO UPDATE SET revoked_at = excluded.revoked_at WHERE r.revoked_at < excluded.revoked_at",
+        d.schema,
+    );
+    list_tokens = |d| format!("{} WHERE client_id = $1 AND expires_at > $2 AND {}", token(d), stands(d));
+    purge_tokens = |d| purge(d, "token", "hash");
+    // An id can be claimed again once its claim has expired.
+    claim = |d| format!(
+        "INSERT INTO {0}claim AS c (id, expires_at) VALUES ($1, $2) \
+         ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at WHERE c.expires_at <= $3",
+        d.schema,
+    );
+    purge_claims = |d| purge(d, "claim", "id");
+}
+
+/// Whether `$1` is in the identifier or in the name.
+fn named(d: &Dialect) -> String {
+    format!("({0}(client_id, $1) > 0 OR {0}(client_name, $1) > 0)", d.position)
+}
+
+fn token(d: &Dialect) -> String {
+    format!("SELECT hash, client_id, scope, resources, issued_at, expires_at FROM {}token AS t", d.schema)
+}
+
+/// Whether the token `t` has not been revoked with all others of its client.
+fn stands(d: &Dialect) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM {}revocation AS r WHERE r.client_id = t.client_id AND r.revoked_at >= t.issued_at)",
+        d.schema,
+    )
+}
+
+fn purge(d: &Dialect, table: &str, key: &str) -> String {
+    let ([from, to], schema) = (d.among, &d.schema);
+    let expired = format!("SELECT {key} FROM {schema}{table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2");
+    format!("DELETE FROM {schema}{table} WHERE {key} {from}{expired} {}{to}", d.skip_locked)
+}
+
+impl Dialect {
+    /// The tables, each statement such that it does nothing where it was done before.
+    pub(in crate::store) fn tables(&self) -> Vec<String> {
+        let Self { schema, text, bytes, integer, options, .. } = self;
+        let table =
+            |name: &str, columns: String| format!("CREATE TABLE IF NOT EXISTS {schema}{name} ({columns}){options}");
+        // PostgreSQL puts an index into the schema of its table, and wants no schema in its name; SQLite has none.
+        let index = |name: &str, on: &str| format!("CREATE INDEX IF NOT EXISTS {name} ON {schema}{on}");
+        vec![
+            table(
+                "client",
+                format!(
+                    "client_id {text} PRIMARY KEY, client_name {text}, version {integer} NOT NULL, stored {text} NOT NULL"
+                ),
+            ),
+            table("role", format!("id {text} PRIMARY KEY, resources {text} NOT NULL")),
+            table("tenant", format!("name {text} PRIMARY KEY")),
+            table(
+                "token",
+                format!(
+                    "hash {bytes} PRIMARY KEY, client_id {text} NOT NULL, scope {text}, resources {text} NOT NULL, \
+                     issued_at {integer} NOT NULL, expires_at {integer} NOT NULL"
+                ),
+            ),
+            index("token_by_client", "token (client_id, expires_at)"),
+            index("token_by_expiry", "token (expires_at)"),
+            table("revocation", format!("client_id {text} PRIMARY KEY, revoked_at {integer} NOT NULL")),
+            table("claim", format!("id {bytes} PRIMARY KEY, expires_at {integer} NOT NULL")),
+            index("claim_by_expiry", "claim (expires_at)"),
+        ]
+    }
+}

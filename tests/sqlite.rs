@@ -1,0 +1,145 @@
+//! `SqliteStore`: its contract, and what a file has to be.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
+
+use std::{error::Error, fs, path::Path, time::Duration};
+
+use client_credentials::{
+    BackendError, Client, ClientId, ClientRegistry as _, ClientStore as _, Registered, Role, SqliteStore, TenantName,
+    conformance,
+};
+
+async fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(path).await.unwrap()
+}
+
+fn why(error: &BackendError) -> String {
+    error.source().unwrap().to_string()
+}
+
+#[test]
+fn sqlite_keeps_every_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clients.db");
+    conformance::client_registry(async || open(&path).await);
+    conformance::token_store(async || open(&path).await);
+    conformance::replay_store(async || open(&path).await);
+    conformance::client_store(async |clients| {
+        let store = open(&path).await;
+        for client in clients {
+            for role in client.roles().iter().filter(|role| role.id().as_str() != Role::SUPERUSER_ID) {
+                store.define_role(role.clone()).await.unwrap();
+            }
+            assert!(matches!(store.register(client).await.unwrap(), Registered::New(_)));
+        }
+        store
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_is_there_when_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clients.db");
+    let store = open(&path).await;
+    let role = Role::new("acme/editor", ["edit"]).unwrap();
+    let client = Client::builder("a").tenant("acme").role(role.clone()).build().unwrap();
+    store.define_role(role).await.unwrap();
+    assert!(matches!(store.register(client.clone()).await.unwrap(), Registered::New(_)));
+    store.insert_tenant(&TenantName::parse("bolt").unwrap()).await.unwrap();
+    store.close().await;
+
+    let store = open(&path).await;
+    assert_eq!(*store.find_client("a").await.unwrap().unwrap(), client);
+    let tenants = ["acme", "bolt", "coil"].map(|name| TenantName::parse(name).unwrap());
+    let mut existing = store.existing_tenants(&tenants).await.unwrap();
+    existing.sort();
+    assert_eq!(existing, tenants[..2]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("clients.db")).await;
+    assert!(matches!(store.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
+    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 3, "the database, its log and its index");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, statements, expected) in [
+        ("newer", "PRAGMA application_id = 0x636c6e74; PRAGMA user_version = 2", "newer version"),
+        ("other", "CREATE TABLE client (id INTEGER)", "another program"),
+        ("marked", "PRAGMA application_id = 7", "another program"),
+    ] {
+        let path = folder.path().join(name);
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::raw_sql(statements).execute(&pool).await.unwrap();
+        pool.close().await;
+        let before = fs::read(&path).unwrap();
+
+        let error = SqliteStore::open(&path).await.unwrap_err();
+        assert!(why(&error).contains(expected), "{name}: {error:?}");
+        assert!(fs::read(&path).unwrap() == before, "{name}");
+    }
+    let path = folder.path().join("text");
+    fs::write(&path, "no database at all, but a text that is long enough to have a header of its own: it is not read")
+        .unwrap();
+    assert!(SqliteStore::open(&path).await.is_err());
+    assert!(fs::read_to_string(&path).unwrap().starts_with("no database"));
+    assert!(SqliteStore::open(folder.path().join("no such folder/clients.db")).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_has_a_deadline_and_the_store_works_again_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clients.db");
+    let store = open(&path).await.with_deadline(Duration::from_millis(200));
+    let other = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let writing = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let client = Client::builder("a").build().unwrap();
+
+    let start = std::time::Instant::now();
+    assert!(store.register(client.clone()).await.is_err(), "another process is writing");
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert!(store.find_client("a").await.unwrap().is_none(), "reads go on");
+
+    writing.rollback().await.unwrap();
+    // The call that was given up still waits for the file; what it wrote, if anything, it must not have left half done.
+    let registered = loop {
+        if let Ok(registered) = store.register(client.clone()).await {
+            break registered;
+        }
+    };
+    assert!(matches!(registered, Registered::New(_) | Registered::Exists));
+    assert!(store.read(&ClientId::parse("a").unwrap()).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_an_error_and_not_an_unknown_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clients.db");
+    let store = open(&path).await;
+    assert!(matches!(store.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
+    let other = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    sqlx::raw_sql("UPDATE client SET stored = json_set(stored, '$.suspended', 1)").execute(&other).await.unwrap();
+    assert!(store.find_client("a").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_open_a_new_file_at_once_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..10 {
+        let path = folder.path().join(n.to_string());
+        let (one, other) = tokio::join!(open(&path), open(&path));
+        assert!(matches!(one.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
+        assert!(other.find_client("a").await.unwrap().is_some());
+    }
+}
