@@ -68,6 +68,7 @@ pub fn client_registry<S: ClientRegistry + 'static>(make: impl AsyncFn() -> S) {
         registry::roles_give_what_their_definition_says(&make().await).await;
         registry::lists_by_identifier(&make().await).await;
         registry::lists_roles_by_tenant(&make().await).await;
+        registry::defined_tenants_exist(&make().await).await;
     });
 }
 

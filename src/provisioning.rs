@@ -12,8 +12,9 @@ use serde::{
 use time::OffsetDateTime;
 
 use crate::{
-    BackendError, Client, ClientId, ClientSecret, ClientSecretHash, MemoryStore, RandomSource, Resources, Role, RoleId,
-    Scope, SecretClass, TenantName, TokenEndpointAuthMethod, config::Value, duration, scope::ScopeToken,
+    BackendError, Client, ClientId, ClientRegistry, ClientSecret, ClientSecretHash, MemoryStore, RandomSource,
+    Registered, Resources, Role, RoleId, Scope, SecretClass, TenantName, TokenEndpointAuthMethod, config::Value,
+    duration, scope::ScopeToken,
 };
 
 /// Clients and roles as a file gives them, checked whole: either all of it is right, or there is no value of this type.
@@ -121,6 +122,36 @@ impl Provisioning {
     /// The tenants that exist beside those that are assigned to a client.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantName> {
         self.tenants.iter()
+    }
+}
+
+impl Provisioning {
+    /// Puts into a registry what is not there yet: tenants, definitions of roles, and clients. What is there stays as it is,
+    /// since it may have been changed after an earlier start with the same file. Returns the clients that stay.
+    ///
+    /// # Errors
+    /// When the registry fails; a second call goes on where the first one stopped.
+    pub async fn register_in(&self, registry: &impl ClientRegistry) -> Result<Vec<ClientId>, BackendError> {
+        for tenant in &self.tenants {
+            registry.define_tenant(tenant.clone()).await?;
+        }
+        let tenants: BTreeSet<_> = self.roles.keys().map(RoleId::tenant).collect();
+        for tenant in tenants {
+            let defined = registry.list_roles(tenant.map(TenantName::parse).transpose()?.as_ref()).await?;
+            for role in self.roles.values().filter(|role| role.id().tenant() == tenant) {
+                let is_there = defined.iter().any(|defined| defined.id() == role.id());
+                if !is_there && role.id().as_str() != Role::SUPERUSER_ID {
+                    registry.define_role(role.clone()).await?;
+                }
+            }
+        }
+        let mut staying = Vec::new();
+        for client in &self.clients {
+            if registry.register(client.clone()).await? == Registered::Exists {
+                staying.push(client.client_id().clone());
+            }
+        }
+        Ok(staying)
     }
 }
 

@@ -87,6 +87,7 @@ enum Fault {
     KeepsDeletedRoles,
     DeletesTwice,
     FiltersByPattern,
+    ForgetsTenants,
 }
 
 /// A memory store with one fault.
@@ -268,6 +269,13 @@ impl ClientRegistry for Broken {
         self.store.list_clients(filter, skip, most).await
     }
 
+    async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
+        match self.fault {
+            Fault::ForgetsTenants => Ok(()),
+            _ => self.store.define_tenant(tenant).await,
+        }
+    }
+
     async fn define_role(&self, role: Role) -> Result<(), BackendError> {
         self.store.define_role(role).await
     }
@@ -305,7 +313,7 @@ fn a_broken_store_fails_by_name() {
     let claims = |fault| conformance::replay_store(async move || Broken::new(MemoryStore::default(), fault));
     type Suite<'a> = &'a dyn Fn(Fault);
     let registry = |fault| conformance::client_registry(async move || Broken::new(MemoryStore::default(), fault));
-    let cases: [(Fault, Suite<'_>, &str); 25] = [
+    let cases: [(Fault, Suite<'_>, &str); 26] = [
         (Fault::RegistersOver, &registry, "registers_once"),
         (Fault::RegistersByLookingFirst, &registry, "racing_registrations_one_wins"),
         (Fault::UpdatesBlindly, &registry, "updates_what_was_read"),
@@ -315,6 +323,7 @@ fn a_broken_store_fails_by_name() {
         (Fault::KeepsDeletedRoles, &registry, "roles_give_what_their_definition_says"),
         (Fault::DeletesTwice, &registry, "deletes_once"),
         (Fault::FiltersByPattern, &registry, "lists_by_identifier"),
+        (Fault::ForgetsTenants, &registry, "defined_tenants_exist"),
         (Fault::FindsWithoutCase, &clients, "tells_identifiers_apart"),
         (Fault::FailsForUnknownClients, &clients, "finds_what_is_there: the store failed"),
         (Fault::DropsRoles, &clients, "finds_what_is_there"),

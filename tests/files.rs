@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use client_credentials::{
-    Client, ClientRegistry, ClientStore, Config, MemoryStore, Provisioning, SecretClass, TokenEndpointAuthMethod,
+    Client, ClientRegistry, ClientStore, Config, MemoryStore, Provisioning, Role, SecretClass, TokenEndpointAuthMethod,
 };
 use config::{File, FileFormat};
 use proptest::prelude::*;
@@ -190,6 +190,30 @@ async fn a_file_fills_a_store() {
     let tenants = ["t", "u", "v"].map(|name| name.parse().unwrap());
     assert_eq!(store.existing_tenants(&tenants).await.unwrap(), tenants[..2]);
     assert!(clients("[]").is_empty() && clients(r#" {"clients": []} "#).is_empty());
+}
+
+#[tokio::test]
+async fn a_file_adds_to_a_registry_and_changes_nothing_there() {
+    let json = r#"{"clients": [{"client_id": "a", "tenants": ["t"], "roles": ["t/x", "*/superuser"]}, {"client_id": "b"}],
+                   "roles": {"t/x": ["p"], "*/y": ["r"]}, "tenants": ["u"]}"#;
+    let (file, store) = (Provisioning::from_json(json).unwrap(), MemoryStore::default());
+    assert_eq!(file.register_in(&store).await.unwrap(), []);
+    let found = store.find_client("a").await.unwrap().unwrap();
+    assert_eq!(*found, file.clients()[0]);
+    assert_eq!(store.list_roles(None).await.unwrap().len(), 1, "the superuser's is built in");
+
+    // What has been changed since stays so, and what has gone comes back.
+    let a = "a".parse().unwrap();
+    assert!(store.change(&a, |client| client.without_tenant("t").client_name("changed")).await.unwrap());
+    store.define_role(Role::new("t/x", ["q"]).unwrap()).await.unwrap();
+    assert!(store.delete(&"b".parse().unwrap()).await.unwrap());
+    assert_eq!(file.register_in(&store).await.unwrap(), [a]);
+    let found = store.find_client("a").await.unwrap().unwrap();
+    assert_eq!((found.client_name(), found.tenants().len()), (Some("changed"), 0));
+    assert!(found.roles()[1].resources().hold(&["q"]));
+    assert!(store.find_client("b").await.unwrap().is_some());
+    let tenants = ["t", "u", "v"].map(|name| name.parse().unwrap());
+    assert_eq!(store.existing_tenants(&tenants).await.unwrap(), tenants[..2]);
 }
 
 #[test]

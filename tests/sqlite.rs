@@ -44,7 +44,7 @@ async fn what_is_acknowledged_is_there_when_the_file_is_opened_again() {
     let client = Client::builder("a").tenant("acme").role(role.clone()).build().unwrap();
     store.define_role(role).await.unwrap();
     assert!(matches!(store.register(client.clone()).await.unwrap(), Registered::New(_)));
-    store.insert_tenant(&TenantName::parse("bolt").unwrap()).await.unwrap();
+    store.define_tenant(TenantName::parse("bolt").unwrap()).await.unwrap();
     store.close().await;
 
     let store = open(&path).await;

@@ -66,7 +66,7 @@ pub(super) async fn tells_identifiers_apart<S: ClientStore>(make: &impl AsyncFn(
 pub(super) async fn takes_any_text<S: ClientStore>(make: &impl AsyncFn(Vec<Client>) -> S) {
     let (name, store) = ("takes_any_text", make(vec![full(&unique("client"))]).await);
     // The endpoint asks only for what can be an identifier; a host may ask for more.
-    for id in ["", "'", "\"", "\\", "; DROP TABLE clients; --", "é", "\n", "*", "?", &"x".repeat(20_000)] {
+    for id in ["", "'", "\"", "\\", "; DROP TABLE clients; --", "é", "\n", "\0", "*", "?", &"x".repeat(20_000)] {
         let found = store.find_client(id).await;
         check(
             name,

@@ -256,3 +256,25 @@ pub(super) async fn lists_roles_by_tenant(store: &impl ClientRegistry) {
         "the built-in role is not among them",
     );
 }
+
+pub(super) async fn defined_tenants_exist(store: &impl ClientRegistry) {
+    let name = "defined_tenants_exist";
+    let tenant = |prefix: &str| TenantName::parse(unique(prefix)).expect("a tenant");
+    let (assigned, defined, unknown) = (tenant("assigned"), tenant("defined"), tenant("unknown"));
+    let client = Client::builder(id().as_str()).tenant(assigned.as_str()).build().expect("a client");
+    let _: Version = register(name, store, client.clone()).await;
+    store.define_tenant(defined.clone()).await.or_stop(name);
+    store.define_tenant(defined.clone()).await.or_stop(name);
+    let existing = async || {
+        let mut existing =
+            store.existing_tenants(&[assigned.clone(), defined.clone(), unknown.clone()]).await.or_stop(name);
+        existing.sort();
+        existing
+    };
+    let both = [assigned.clone(), defined.clone()];
+    // A store that keeps to the provided `existing_tenants` names none at all.
+    let expected = if existing().await.is_empty() { &[][..] } else { &both };
+    check(name, existing().await == expected, "tenants that are defined or assigned exist, each named once");
+    check(name, store.delete(client.client_id()).await.or_stop(name), "a client can be removed");
+    check(name, existing().await == expected, "a tenant goes on existing without the client it was assigned to");
+}

@@ -11,7 +11,9 @@ use super::{
     deadline::{DEADLINE, within},
     sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
 };
-use crate::{BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, json};
+use crate::{
+    BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, client::is_client_id, json,
+};
 
 /// Clients, roles, opaque tokens and claimed ids in PostgreSQL: for as many machines as like.
 ///

@@ -57,6 +57,13 @@ pub trait ClientRegistry: ClientStore {
         most: usize,
     ) -> impl Future<Output = Result<(Vec<Client>, usize), BackendError>> + Send;
 
+    /// Makes a tenant exist, so that a client with [`TENANT_ACCESS`](crate::TENANT_ACCESS) can ask for it. A tenant that is
+    /// assigned to a client exists from then on without this call.
+    ///
+    /// # Errors
+    /// When it may or may not exist now.
+    fn define_tenant(&self, tenant: TenantName) -> impl Future<Output = Result<(), BackendError>> + Send;
+
     /// Defines a role, in place of its former definition. Every client that holds it has the new resources from now on. Never
     /// called for [`Role::superuser`], which is built in.
     ///
@@ -186,6 +193,10 @@ macro_rules! through_pointer {
                 most: usize,
             ) -> Result<(Vec<Client>, usize), BackendError> {
                 (**self).list_clients(filter, skip, most).await
+            }
+
+            async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
+                (**self).define_tenant(tenant).await
             }
 
             async fn define_role(&self, role: Role) -> Result<(), BackendError> {

@@ -13,7 +13,9 @@ use super::{
     deadline::{DEADLINE, within},
     sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
 };
-use crate::{BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, json};
+use crate::{
+    BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, client::is_client_id, json,
+};
 
 /// Clients, roles, opaque tokens and claimed ids in one file: for one machine, and for as many processes on it as like.
 ///

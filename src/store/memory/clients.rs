@@ -105,6 +105,11 @@ impl ClientRegistry for MemoryStore {
         Ok((found.into_iter().skip(skip).take(most).map(|client| Client::clone(client)).collect(), count))
     }
 
+    async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
+        self.insert_tenant(tenant);
+        Ok(())
+    }
+
     async fn define_role(&self, role: Role) -> Result<(), BackendError> {
         self.clients_mut().define(&role);
         Ok(())
