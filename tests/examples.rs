@@ -4,12 +4,13 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a test stops at what it did not expect"
 )]
 
 mod common;
+#[path = "common/installed.rs"]
+mod installed;
 
 use std::{
     fs,
@@ -19,6 +20,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
+use installed::installed;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
@@ -28,16 +30,6 @@ fn example(name: &str) -> Command {
     let path = deps.parent().unwrap().parent().unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is missing: run `cargo build --examples` first", path.display());
     Command::new(path)
-}
-
-/// A program that is not part of the project; without it a test has to be left out, but never where CI runs.
-fn installed(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !found {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "`{program}` is not installed");
-        eprintln!("LEFT OUT: `{program}` is not installed; tests/run installs it on Debian");
-    }
-    found
 }
 
 fn output(mut command: Command) -> String {
@@ -163,7 +155,7 @@ fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
 
 #[test]
 fn seacat_auth_curl_command_over_https() {
-    if !installed("curl") {
+    if installed("curl").is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
