@@ -1,0 +1,163 @@
+//! `PostgresStore`: its contract, on a PostgreSQL of its own.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+#[path = "common/servers.rs"]
+mod servers;
+
+use std::{
+    error::Error as _,
+    time::{Duration, Instant},
+};
+
+use client_credentials::{
+    Claims, Client, ClientId, ClientRegistry as _, ClientStore as _, PostgresStore, Registered, Role, TokenHash,
+    TokenStore as _, conformance, now,
+};
+use servers::{POSTGRES, Postgres};
+use sqlx::PgPool;
+
+async fn connect(postgres: &Postgres) -> PostgresStore {
+    PostgresStore::connect(&postgres.url()).await.unwrap()
+}
+
+#[test]
+fn postgres_keeps_every_contract() {
+    let Some(postgres) = &*POSTGRES else { return };
+    conformance::client_registry(async || connect(postgres).await);
+    conformance::token_store(async || connect(postgres).await);
+    conformance::replay_store(async || connect(postgres).await);
+    conformance::client_store(async |clients| {
+        let store = connect(postgres).await;
+        for client in clients {
+            for role in client.roles().iter().filter(|role| role.id().as_str() != Role::SUPERUSER_ID) {
+                store.define_role(role.clone()).await.unwrap();
+            }
+            assert!(matches!(store.register(client).await.unwrap(), Registered::New(_)));
+        }
+        store
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_start_together_agree_on_tables_and_clients() {
+    let Some(postgres) = &*POSTGRES else { return };
+    let pool = PgPool::connect(&postgres.url()).await.unwrap();
+    for n in 0..10 {
+        let schema = format!("together_{n}");
+        let start = || PostgresStore::with_pool(pool.clone(), &schema);
+        let (one, two, three, four) = tokio::join!(start(), start(), start(), start());
+        let stores = [one, two, three, four].map(Result::unwrap);
+        assert!(matches!(stores[0].register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
+        for store in &stores {
+            assert!(store.find_client("a").await.unwrap().is_some());
+        }
+        let hash = TokenHash::of("token");
+        let claims = Claims::new(ClientId::parse("a").unwrap(), now(), now() + Duration::from_secs(60));
+        stores[1].insert(hash, claims).await.unwrap();
+        assert!(stores[2].find(&hash).await.unwrap().is_some() && stores[3].revoke(&hash).await.unwrap());
+        assert!(stores[0].find(&hash).await.unwrap().is_none(), "what one revokes no other accepts");
+    }
+}
+
+#[tokio::test]
+async fn schemas_are_apart_and_may_be_prepared_by_another_user() {
+    let Some(postgres) = &*POSTGRES else { return };
+    let pool = PgPool::connect(&postgres.url()).await.unwrap();
+    let (one, other) = (
+        PostgresStore::with_pool(pool.clone(), "one").await.unwrap(),
+        PostgresStore::with_pool(pool.clone(), "select").await.unwrap(),
+    );
+    assert!(matches!(one.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
+    assert!(other.find_client("a").await.unwrap().is_none());
+
+    let grants = "CREATE USER plain; GRANT USAGE ON SCHEMA one TO plain; GRANT SELECT, INSERT, UPDATE, DELETE \
+                  ON ALL TABLES IN SCHEMA one TO plain; REVOKE CREATE ON DATABASE postgres FROM PUBLIC";
+    sqlx::raw_sql(grants).execute(&pool).await.unwrap();
+    let plain = PgPool::connect(&postgres.url().replacen("postgres@", "plain@", 1)).await.unwrap();
+    let store = PostgresStore::with_pool(plain.clone(), "one").await.unwrap();
+    assert!(store.find_client("a").await.unwrap().is_some());
+    assert!(PostgresStore::with_pool(plain, "new").await.is_err(), "it may create nothing");
+
+    let long = "a".repeat(64);
+    for name in ["", "1a", "A", "a-b", "a\"b", "a.b", "ä", &long] {
+        let error = PostgresStore::with_pool(pool.clone(), name).await.unwrap_err();
+        assert!(error.source().unwrap().to_string().contains("name of the schema"), "{name}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_version_are_refused() {
+    let Some(postgres) = &*POSTGRES else { return };
+    let pool = PgPool::connect(&postgres.url()).await.unwrap();
+    PostgresStore::with_pool(pool.clone(), "newer").await.unwrap();
+    sqlx::raw_sql("INSERT INTO newer.schema_version VALUES (1000)").execute(&pool).await.unwrap();
+    let error = PostgresStore::with_pool(pool, "newer").await.unwrap_err();
+    assert!(error.source().unwrap().to_string().contains("newer version"), "{error:?}");
+}
+
+/// A mint is one look-up by key. With ten thousand clients, roles and tokens the plans say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_a_mint_asks_reads_a_whole_table() {
+    let Some(postgres) = &*POSTGRES else { return };
+    let pool = PgPool::connect(&postgres.url()).await.unwrap();
+    let store = PostgresStore::with_pool(pool.clone(), "plans").await.unwrap();
+    let client = Client::builder("a").role(Role::new("acme/r1", ["r"]).unwrap()).build().unwrap();
+    let fill = [
+        "INSERT INTO plans.role SELECT 'acme/r' || n, '[\"r\"]' FROM generate_series(1, 10000) n".into(),
+        format!("INSERT INTO plans.client SELECT 'c' || n, NULL, n, '{}' FROM generate_series(1, 10000) n", client.to_stored()),
+        "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', n, n FROM generate_series(1, 10000) n".into(),
+        "ANALYZE".into(),
+        // What the statements did since, as the server has counted it.
+        "SELECT pg_stat_reset()".into(),
+    ];
+    for statement in fill {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+    }
+    for n in 1..=20 {
+        let found = store.find_client(&format!("c{n}")).await.unwrap().unwrap();
+        assert!(found.roles()[0].resources().hold(&["r"]));
+        let hash = TokenHash::of(&format!("token {n}"));
+        let claims = Claims::new(found.client_id().clone(), now(), now() + Duration::from_secs(60));
+        store.insert(hash, claims).await.unwrap();
+        assert!(store.find(&hash).await.unwrap().is_some() && store.revoke(&hash).await.unwrap());
+    }
+    assert_eq!(store.purge_expired(now(), 1200).await.unwrap(), 1200);
+    // A connection reports what it did when it is idle for a second, or ends.
+    pool.close().await;
+    let pool = PgPool::connect(&postgres.url()).await.unwrap();
+    let sql = "SELECT relname::text, coalesce(seq_tup_read, 0), coalesce(idx_scan, 0) FROM pg_stat_user_tables \
+               WHERE schemaname = 'plans' ORDER BY relname";
+    let start = Instant::now();
+    let counts = loop {
+        let counts: Vec<(String, i64, i64)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
+        let reported = counts.iter().any(|(name, _, scans)| name == "client" && *scans >= 20);
+        if reported || start.elapsed() > Duration::from_secs(20) {
+            break counts;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    for (name, read, scans) in counts {
+        let by_key = matches!(name.as_str(), "client" | "role" | "token");
+        assert!(read < 1000 && (!by_key || scans >= 20), "{name}: {read} rows read in sequence, {scans} look-ups");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_is_an_error_within_the_deadline_and_back_after_its_restart() {
+    let Some(mut postgres) = Postgres::start() else { return };
+    let store = connect(&postgres).await;
+    assert!(matches!(store.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
+    postgres.kill();
+    for _ in 0..3 {
+        let start = Instant::now();
+        assert!(store.find_client("a").await.is_err());
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+    postgres.restart();
+    let start = Instant::now();
+    while store.find_client("a").await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(5), "not back");
+    }
+    assert!(store.find_client("a").await.unwrap().is_some());
+}
