@@ -11,26 +11,20 @@
 mod common;
 #[path = "common/installed.rs"]
 mod installed;
+#[path = "common/running.rs"]
+mod running;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::Command,
 };
 
 use installed::installed;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use running::{PATH, Running, example, server};
 use serde_json::Value;
-
-/// The program of an example, which `cargo test` has built beside this one.
-fn example(name: &str) -> Command {
-    let deps = std::env::current_exe().unwrap();
-    let path = deps.parent().unwrap().parent().unwrap().join("examples").join(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --examples` first", path.display());
-    Command::new(path)
-}
 
 fn output(mut command: Command) -> String {
     let output = command.output().unwrap();
@@ -90,56 +84,10 @@ fn the_readme_shows_the_minimal_example() {
     }
 }
 
-/// A running example, ended with the test.
-struct Running {
-    child: Child,
-    printed: BufReader<ChildStdout>,
-    head: String,
-}
-
-impl Running {
-    /// Starts it and reads what it prints up to a line that begins with `last`.
-    fn start(mut command: Command, last: &str) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (mut printed, mut head) = (BufReader::new(child.stdout.take().unwrap()), String::new());
-        while !head.lines().any(|line| line.trim_start().starts_with(last)) {
-            assert_ne!(printed.read_line(&mut head).unwrap(), 0, "{command:?} ended after {head}");
-        }
-        Self { child, printed, head }
-    }
-
-    fn line(&self, start: &str) -> &str {
-        self.head.lines().find_map(|line| line.strip_prefix(start)).unwrap()
-    }
-
-    /// Asks it to stop, and returns what it logged and what it printed since.
-    fn stop(mut self) -> String {
-        assert!(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap().success());
-        let mut rest = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
-        self.printed.read_to_string(&mut rest).unwrap();
-        assert!(self.child.wait().unwrap().success());
-        rest
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-fn server(state: &Path, arguments: &[&str], last: &str) -> Running {
-    let mut command = example("server");
-    command.args(["--listen", "127.0.0.1:0", "--state"]).arg(state).args(arguments);
-    Running::start(command, last)
-}
-
 /// The command that the server printed, run by a shell as it stands.
-fn paste(running: &Running) -> (String, Value) {
-    let at = running.head.find("export CLIENT_ID").unwrap();
-    let command = running.head[at..].replacen("curl ", "curl --silent --show-error --include ", 1);
+fn paste(head: &str) -> (String, Value) {
+    let at = head.find("export CLIENT_ID").unwrap();
+    let command = head[at..].replacen("curl ", "curl --silent --show-error --include ", 1);
     let mut shell = Command::new("sh");
     shell.args(["-ec", &command]);
     let printed = output(shell);
@@ -164,7 +112,7 @@ fn seacat_auth_curl_command_over_https() {
     fs::create_dir(&state).unwrap();
     file(&state, "localhost.key", "");
     let running = server(&state, &[], "--data");
-    let (head, json) = paste(&running);
+    let (head, json) = paste(&running.head);
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert_eq!(json["access_token"].as_str().unwrap().len(), 43);
     assert_eq!((json["token_type"].as_str(), json["expires_in"].as_u64()), (Some("Bearer"), Some(180)));
@@ -175,10 +123,15 @@ fn seacat_auth_curl_command_over_https() {
     let mode = |name: &str| fs::metadata(state.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("localhost.key"), 0o600);
     let certificate = fs::read(state.join("localhost.pem")).unwrap();
-    assert_eq!(fs::read_dir(&state).unwrap().count(), 2, "nothing unfinished is left");
+    let mut files: Vec<_> =
+        fs::read_dir(&state).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.retain(|name| !name.starts_with("clients.db"));
+    files.sort();
+    assert_eq!(files, ["localhost.key", "localhost.pem"], "nothing unfinished is left");
     let config = file(folder.path(), "server.conf", "[openidconnect]\nclient_credentials_grant_expiration=10m\n");
-    let running = server(&state, &["--config", config.to_str().unwrap()], "--data");
-    assert_eq!(paste(&running).1["expires_in"], 600);
+    let arguments = ["--config", config.to_str().unwrap(), "--database", "memory"];
+    let running = server(&state, &arguments, "--data");
+    assert_eq!(paste(&running.head).1["expires_in"], 600);
     assert_eq!(fs::read(state.join("localhost.pem")).unwrap(), certificate);
 }
 
@@ -195,16 +148,13 @@ fn server_with_a_client_file_and_jwts() {
         let mut arguments = arguments.to_vec();
         arguments.extend(issuer.iter().flat_map(|issuer| ["--issuer", issuer]));
         let running = server(folder.path(), &arguments, "Public key: ");
-        let url = running.line("Token endpoint: ").strip_suffix("/openidconnect/token").unwrap();
-        let address = url.strip_prefix("http://").unwrap().replace("localhost", "127.0.0.1").parse().unwrap();
-        let answer = common::basic("billing", common::SECRET, "grant_type=client_credentials")
-            .send(address, "/openidconnect/token");
+        let (url, address) = (running.line("Token endpoint: ").strip_suffix(PATH).unwrap(), running.address());
+        let answer = common::basic("billing", common::SECRET, "grant_type=client_credentials").send(address, PATH);
         answer.granted(None);
         let payload = verified(&answer.json(), running.line("Public key: "));
         assert_eq!((payload["iss"].as_str(), payload["sub"].as_str()), (Some(issuer.unwrap_or(url)), Some("billing")));
 
-        let refused =
-            common::basic("billing", "wrong", "grant_type=client_credentials").send(address, "/openidconnect/token");
+        let refused = common::basic("billing", "wrong", "grant_type=client_credentials").send(address, PATH);
         refused.refused(401, "invalid_client");
         let printed = running.stop();
         assert!(printed.contains("401 the secret is wrong") && !printed.contains(common::SECRET), "{printed}");
@@ -235,6 +185,6 @@ fn axum_answers() {
     let running = Running::start(command, "http://");
     let address = running.line("http://").strip_suffix("/openidconnect/token").unwrap().parse().unwrap();
     let asked = common::basic("billing", "an-example-that-nobody-should-use", "grant_type=client_credentials");
-    asked.send(address, "/openidconnect/token").granted(None);
-    common::post("x".repeat(20_000)).send(address, "/openidconnect/token").refused(413, "invalid_request");
+    asked.send(address, PATH).granted(None);
+    common::post("x".repeat(20_000)).send(address, PATH).refused(413, "invalid_request");
 }

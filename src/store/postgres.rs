@@ -1,8 +1,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, PgPool, Postgres as Database, Transaction, postgres::PgPoolOptions, query, query::Query, query_as,
-    query_scalar,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool, Postgres as Database, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    query,
+    query::Query,
+    query_as, query_scalar,
 };
 use time::OffsetDateTime;
 
@@ -54,7 +57,11 @@ impl PostgresStore {
     /// # Errors
     /// When there is no connection, and as [`with_pool`](Self::with_pool).
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
-        let pool = PgPoolOptions::new().acquire_timeout(DEADLINE).connect(url).await.map_err(BackendError::new)?;
+        let options: PgConnectOptions = url.parse().map_err(BackendError::new)?;
+        // A pool would try again until its time is over, and not say what is wrong.
+        let first = within(DEADLINE, options.connect()).await?;
+        within(DEADLINE, first.close()).await?;
+        let pool = PgPoolOptions::new().acquire_timeout(DEADLINE).connect_lazy_with(options);
         Self::with_pool(pool, Self::SCHEMA).await
     }
 

@@ -196,6 +196,11 @@ impl Asked {
 
     /// Sends it over a socket.
     pub(crate) fn send(&self, address: SocketAddr, path: &str) -> Answer {
+        exchange(address, &self.bytes(path))
+    }
+
+    /// As it goes over a socket.
+    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         let mut bytes = format!("{} {path}{query} HTTP/1.1\r\nHost: localhost\r\n", self.method).into_bytes();
         for (name, value) in &self.headers {
@@ -203,7 +208,7 @@ impl Asked {
         }
         bytes.extend(format!("Content-Length: {}\r\nConnection: close\r\n\r\n", self.body.len()).bytes());
         bytes.extend(&self.body);
-        exchange(address, &bytes)
+        bytes
     }
 }
 

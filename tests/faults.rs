@@ -1,0 +1,227 @@
+//! What is left when a process is killed in the middle of its work.
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test stops at what it did not expect"
+)]
+
+mod common;
+#[path = "common/running.rs"]
+mod running;
+#[path = "common/servers.rs"]
+mod servers;
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use client_credentials::{
+    Claims, Client, ClientId, ClientRegistry as _, ClientSecret, ClientSecretHash, ClientStore as _, PostgresStore,
+    RandomSource, Registered, SqliteStore, TokenHash, TokenStore as _, now,
+};
+use common::{Answer, SECRET, basic};
+use running::{PATH, Running, server};
+use servers::Postgres;
+
+const GRANT: &str = "grant_type=client_credentials";
+
+fn clients(folder: &Path) -> PathBuf {
+    let path = folder.join("clients.json");
+    let json = format!(r#"[{{"client_id": "billing", "client_secret": "{SECRET}", "seacatauth_credentials": true}}]"#);
+    fs::write(&path, json).unwrap();
+    path
+}
+
+fn start(folder: &Path, database: &str, clients: Option<&Path>) -> Running {
+    let mut arguments = vec!["--http", "--database", database];
+    arguments.extend(clients.iter().flat_map(|path| ["--clients", path.to_str().unwrap()]));
+    server(folder, &arguments, "Token endpoint: ")
+}
+
+/// The answer to a request for a token, if one comes.
+fn mint(address: SocketAddr) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(&basic("billing", SECRET, GRANT).bytes(PATH)).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    // The answer is whole when its JSON is.
+    answer.ends_with(b"}").then(|| Answer::parse(&answer))
+}
+
+fn token(answer: &Answer) -> TokenHash {
+    TokenHash::of(answer.json()["access_token"].as_str().unwrap())
+}
+
+/// Goes on with `work` on as many threads until `until` has returned, and returns all that came of it.
+fn meanwhile<T: Send, R>(threads: usize, work: impl Fn() -> T + Sync, until: impl FnOnce() -> R) -> (Vec<T>, R) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let work = || {
+            let mut results = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                results.push(work());
+            }
+            results
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let result = until();
+        done.store(true, Ordering::Relaxed);
+        (threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect(), result)
+    })
+}
+
+#[test]
+fn what_sqlite_acknowledged_is_there_after_kill_9_of_the_server() {
+    const KILLS: u64 = 24;
+    let folder = tempfile::tempdir().unwrap();
+    let (clients, path) = (clients(folder.path()), folder.path().join("clients.db"));
+    let database = format!("sqlite:{}", path.display());
+    let mut acknowledged = Vec::new();
+    for n in 0..KILLS {
+        let running = start(folder.path(), &database, (n == 0).then_some(&*clients));
+        let address = running.address();
+        let (answers, ()) = meanwhile(
+            4,
+            || mint(address),
+            || {
+                thread::sleep(Duration::from_millis(40 + 7 * n));
+                // Dropping it kills it with SIGKILL.
+                drop(running);
+            },
+        );
+        acknowledged.extend(answers.iter().flatten().filter(|answer| answer.status == 200).map(token));
+        assert!(answers.iter().flatten().all(|answer| answer.status == 200), "{n}");
+    }
+    assert!(acknowledged.len() > 100, "{} tokens", acknowledged.len());
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let store = SqliteStore::open(&path).await.unwrap();
+        for hash in &acknowledged {
+            assert!(store.find(hash).await.unwrap().is_some(), "of {} tokens one is lost", acknowledged.len());
+        }
+    });
+}
+
+/// What a registry and a token store have said was done.
+#[derive(Default)]
+struct Acknowledged {
+    clients: Vec<ClientId>,
+    /// The secrets of one client in their order; the last acknowledged one, and those that may or may not have been set since.
+    secret: Option<ClientSecretHash>,
+    doubtful: Vec<ClientSecretHash>,
+    revoked: Vec<TokenHash>,
+}
+
+/// Registers clients, resets a secret and revokes tokens, without a pause, until it is told to stop.
+async fn write(store: &PostgresStore, stop: &AtomicBool) -> Acknowledged {
+    let (mut done, random) = (Acknowledged::default(), RandomSource::default());
+    let billing = ClientId::parse("resetting").unwrap();
+    for n in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let client = Client::builder(&format!("client-{n}")).build().unwrap();
+        if let Ok(Registered::New(_)) = store.register(client.clone()).await {
+            done.clients.push(client.client_id().clone());
+        }
+        let secret = ClientSecret::generate(&random).unwrap();
+        let hash = ClientSecretHash::generated(&secret, &random).unwrap();
+        match store.replace_secret(&billing, hash.clone(), None).await {
+            Ok(true) => {
+                done.secret = Some(hash);
+                done.doubtful.clear();
+            }
+            _ => done.doubtful.push(hash),
+        }
+        let hash = TokenHash::of(&format!("token {n}"));
+        let claims = Claims::new(billing.clone(), now(), now() + Duration::from_secs(3600));
+        if store.insert(hash, claims).await.is_ok() && matches!(store.revoke(&hash).await, Ok(true)) {
+            done.revoked.push(hash);
+        }
+    }
+    done
+}
+
+#[test]
+fn postgres_killed_in_a_stream_of_mints_costs_503s_and_nothing_acknowledged() {
+    let Some(mut postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), &postgres.url(), Some(&clients(folder.path())));
+    let address = running.address();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(PostgresStore::connect(&postgres.url())).unwrap();
+    let client = Client::builder("resetting").build().unwrap();
+    assert!(matches!(runtime.block_on(store.register(client)).unwrap(), Registered::New(_)));
+
+    let stop = AtomicBool::new(false);
+    let (answers, (done, back)) = meanwhile(
+        4,
+        || (Instant::now(), mint(address).expect("the server is there")),
+        || {
+            thread::scope(|scope| {
+                let writing = scope.spawn(|| runtime.block_on(write(&store, &stop)));
+                let mut back = Vec::new();
+                for _ in 0..3 {
+                    thread::sleep(Duration::from_millis(700));
+                    postgres.kill();
+                    thread::sleep(Duration::from_millis(300));
+                    postgres.restart();
+                    back.push(Instant::now());
+                    thread::sleep(Duration::from_millis(700));
+                }
+                stop.store(true, Ordering::Relaxed);
+                (writing.join().unwrap(), back)
+            })
+        },
+    );
+    for (_, answer) in &answers {
+        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+        assert_eq!(answer.status == 503, answer.header("retry-after").is_some());
+    }
+    assert!(answers.iter().any(|(_, answer)| answer.status == 503), "it was never away");
+    for back in back {
+        let success =
+            answers.iter().filter(|(at, answer)| *at >= back && answer.status == 200).map(|(at, _)| *at).min();
+        let waited = success.expect("no success after a restart") - back;
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+    }
+
+    runtime.block_on(async {
+        assert!(done.clients.len() > 50 && done.revoked.len() > 50, "{} {}", done.clients.len(), done.revoked.len());
+        for client_id in &done.clients {
+            assert!(store.find_client(client_id.as_str()).await.unwrap().is_some(), "{client_id} is lost");
+        }
+        for hash in &done.revoked {
+            assert!(store.find(hash).await.unwrap().is_none(), "a revocation is lost");
+        }
+        for (_, answer) in answers.iter().filter(|(_, answer)| answer.status == 200) {
+            assert!(store.find(&token(answer)).await.unwrap().is_some(), "a token is lost");
+        }
+        let found = store.find_client("resetting").await.unwrap().unwrap();
+        let hash = found.client_secret_hash();
+        assert!(hash == done.secret.as_ref() || done.doubtful.iter().any(|doubtful| hash == Some(doubtful)));
+    });
+}
+
+#[test]
+fn two_servers_over_one_postgres_agree() {
+    let Some(postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let one = start(folder.path(), &postgres.url(), Some(&clients(folder.path())));
+    let other = start(folder.path(), &postgres.url(), None);
+    assert!(!other.head.contains("Demo client"), "there are clients");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(PostgresStore::connect(&postgres.url())).unwrap();
+    for server in [&one, &other] {
+        let answer = mint(server.address()).unwrap();
+        answer.granted(None);
+        assert!(runtime.block_on(store.revoke(&token(&answer))).unwrap(), "a third instance knows the token");
+    }
+}
