@@ -37,6 +37,10 @@ pub use issuer::{
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
+/// The crate whose connections [`RedisStore`] takes.
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use redis;
 pub use reply::Reply;
 pub use request::Request;
 pub use scope::{Scope, TenantName};
@@ -45,6 +49,9 @@ pub use server::AuthorizationServer;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use store::PostgresStore;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use store::RedisStore;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use store::SqliteStore;

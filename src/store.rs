@@ -1,10 +1,12 @@
 //! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod deadline;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod registry;
 mod replay;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -15,6 +17,9 @@ mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
 
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::RedisStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
