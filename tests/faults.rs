@@ -24,12 +24,13 @@ use std::{
 };
 
 use client_credentials::{
-    Claims, Client, ClientId, ClientRegistry as _, ClientSecret, ClientSecretHash, ClientStore as _, PostgresStore,
-    RandomSource, Registered, SqliteStore, TokenHash, TokenStore as _, now,
+    AnyClientStore, AnyTokenIssuer, AuthorizationServer, Claims, Client, ClientId, ClientRegistry as _, ClientSecret,
+    ClientSecretHash, ClientStore as _, Config, MemoryStore, OpaqueIssuer, PostgresStore, Provisioning, RandomSource,
+    RedisStore, Registered, SqliteStore, TokenHash, TokenStore, now,
 };
-use common::{Answer, SECRET, basic};
+use common::{Answer, SECRET, Served, basic};
 use running::{PATH, Running, server};
-use servers::Postgres;
+use servers::{Postgres, Redis};
 
 const GRANT: &str = "grant_type=client_credentials";
 
@@ -46,10 +47,14 @@ fn start(folder: &Path, database: &str, clients: Option<&Path>) -> Running {
     server(folder, &arguments, "Token endpoint: ")
 }
 
-/// The answer to a request for a token, if one comes.
+/// The answer of the example `server` to a request for a token, if one comes.
 fn mint(address: SocketAddr) -> Option<Answer> {
+    mint_at(address, PATH)
+}
+
+fn mint_at(address: SocketAddr, path: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(&basic("billing", SECRET, GRANT).bytes(PATH)).ok()?;
+    stream.write_all(&basic("billing", SECRET, GRANT).bytes(path)).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     // The answer is whole when its JSON is.
@@ -109,6 +114,21 @@ fn what_sqlite_acknowledged_is_there_after_kill_9_of_the_server() {
     });
 }
 
+/// Whether the server answered nothing else, and a token soon after each restart of its database.
+fn only_200s_and_503s(answers: &[(Instant, Answer)], restarts: &[Instant]) {
+    for (_, answer) in answers {
+        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+        assert_eq!(answer.status == 503, answer.header("retry-after").is_some());
+    }
+    assert!(answers.iter().any(|(_, answer)| answer.status == 503), "it was never away");
+    for restart in restarts {
+        let success =
+            answers.iter().filter(|(at, answer)| at >= restart && answer.status == 200).map(|(at, _)| *at).min();
+        let waited = success.expect("no success after a restart") - *restart;
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+    }
+}
+
 /// What a registry and a token store have said was done.
 #[derive(Default)]
 struct Acknowledged {
@@ -140,13 +160,29 @@ async fn write(store: &PostgresStore, stop: &AtomicBool) -> Acknowledged {
             }
             _ => done.doubtful.push(hash),
         }
-        let hash = TokenHash::of(&format!("token {n}"));
-        let claims = Claims::new(billing.clone(), now(), now() + Duration::from_secs(3600));
-        if store.insert(hash, claims).await.is_ok() && matches!(store.revoke(&hash).await, Ok(true)) {
-            done.revoked.push(hash);
-        }
+        done.revoked.extend(insert_and_revoke(store, n).await);
     }
     done
+}
+
+/// Revokes tokens without a pause until it is told to stop, and returns those whose revocation was acknowledged.
+async fn revoke(store: &impl TokenStore, stop: &AtomicBool) -> Vec<TokenHash> {
+    let mut revoked = Vec::new();
+    for n in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        revoked.extend(insert_and_revoke(store, n).await);
+    }
+    revoked
+}
+
+/// The token, if it was acknowledged that it was kept and that it was revoked.
+async fn insert_and_revoke(store: &impl TokenStore, n: u32) -> Option<TokenHash> {
+    let hash = TokenHash::of(&format!("token {n}"));
+    let claims = Claims::new(ClientId::parse("revoking").unwrap(), now(), now() + Duration::from_secs(3600));
+    store.insert(hash, claims).await.ok()?;
+    matches!(store.revoke(&hash).await, Ok(true)).then_some(hash)
 }
 
 #[test]
@@ -172,8 +208,8 @@ fn postgres_killed_in_a_stream_of_mints_costs_503s_and_nothing_acknowledged() {
                     thread::sleep(Duration::from_millis(700));
                     postgres.kill();
                     thread::sleep(Duration::from_millis(300));
-                    postgres.restart();
                     back.push(Instant::now());
+                    postgres.restart();
                     thread::sleep(Duration::from_millis(700));
                 }
                 stop.store(true, Ordering::Relaxed);
@@ -181,18 +217,7 @@ fn postgres_killed_in_a_stream_of_mints_costs_503s_and_nothing_acknowledged() {
             })
         },
     );
-    for (_, answer) in &answers {
-        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
-        assert_eq!(answer.status == 503, answer.header("retry-after").is_some());
-    }
-    assert!(answers.iter().any(|(_, answer)| answer.status == 503), "it was never away");
-    for back in back {
-        let success =
-            answers.iter().filter(|(at, answer)| *at >= back && answer.status == 200).map(|(at, _)| *at).min();
-        let waited = success.expect("no success after a restart") - back;
-        assert!(waited < Duration::from_secs(5), "{waited:?}");
-    }
-
+    only_200s_and_503s(&answers, &back);
     runtime.block_on(async {
         assert!(done.clients.len() > 50 && done.revoked.len() > 50, "{} {}", done.clients.len(), done.revoked.len());
         for client_id in &done.clients {
@@ -207,6 +232,49 @@ fn postgres_killed_in_a_stream_of_mints_costs_503s_and_nothing_acknowledged() {
         let found = store.find_client("resetting").await.unwrap().unwrap();
         let hash = found.client_secret_hash();
         assert!(hash == done.secret.as_ref() || done.doubtful.iter().any(|doubtful| hash == Some(doubtful)));
+    });
+}
+
+#[test]
+fn redis_killed_in_a_stream_of_mints_costs_503s_and_nothing_acknowledged() {
+    let Some(mut redis) = Redis::start() else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tokens = runtime.block_on(RedisStore::connect(&redis.url())).unwrap();
+    let json = format!(r#"[{{"client_id": "billing", "client_secret": "{SECRET}", "seacatauth_credentials": true}}]"#);
+    let clients = MemoryStore::from(Provisioning::from_json(&json).unwrap());
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone()));
+    let served = Served::start(AuthorizationServer::new(AnyClientStore::new(clients), issuer, Config::default()));
+
+    let (answers, (revoked, back)) = meanwhile(
+        4,
+        || (Instant::now(), mint_at(served.address, "/token").expect("the server is there")),
+        || {
+            let stop = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let revoking = scope.spawn(|| runtime.block_on(revoke(&tokens, &stop)));
+                let mut back = Vec::new();
+                for _ in 0..3 {
+                    thread::sleep(Duration::from_millis(500));
+                    redis.kill();
+                    thread::sleep(Duration::from_millis(300));
+                    back.push(Instant::now());
+                    redis.restart();
+                    thread::sleep(Duration::from_millis(500));
+                }
+                stop.store(true, Ordering::Relaxed);
+                (revoking.join().unwrap(), back)
+            })
+        },
+    );
+    only_200s_and_503s(&answers, &back);
+    runtime.block_on(async {
+        assert!(revoked.len() > 50, "{}", revoked.len());
+        for hash in &revoked {
+            assert!(tokens.find(hash).await.unwrap().is_none(), "a revocation is lost");
+        }
+        for (_, answer) in answers.iter().filter(|(_, answer)| answer.status == 200) {
+            assert!(tokens.find(&token(answer)).await.unwrap().is_some(), "a token is lost");
+        }
     });
 }
 
