@@ -11,8 +11,96 @@ use crate::{BackendError, Client, ClientBuilder, ClientId, ClientSecretHash, Rol
 /// [`Client::with_roles_resolved`] puts the two together. A write that has returned is there for the next look-up on the same
 /// instance; on another one it may take as long as the store says, and until then a deleted client mints.
 ///
-/// [`MemoryStore`](crate::MemoryStore) is an implementation to learn from, and with the feature `test-util`
-/// `conformance::client_registry` holds any other against all of this.
+/// ```
+/// use std::{collections::{BTreeMap, BTreeSet}, sync::{Arc, Mutex}};
+/// use client_credentials::{
+///     BackendError, Client, ClientId, ClientRegistry, ClientStore, Registered, Role, RoleId, TenantName, Updated, Version,
+/// };
+///
+/// #[derive(Default)]
+/// struct MyClients(Mutex<Kept>);
+///
+/// #[derive(Default)]
+/// struct Kept {
+///     clients: BTreeMap<ClientId, (Client, Version)>,
+///     roles: BTreeMap<RoleId, Role>,
+///     tenants: BTreeSet<TenantName>,
+///     versions: u64,
+/// }
+///
+/// impl Kept {
+///     fn put(&mut self, client: Client) -> Version {
+///         self.versions += 1;
+///         self.tenants.extend(client.tenants().iter().cloned());
+///         self.clients.insert(client.client_id().clone(), (client, Version::new(self.versions)));
+///         Version::new(self.versions)
+///     }
+///     fn resolved(&self, client: &Client) -> Client {
+///         client.clone().with_roles_resolved(|id| self.roles.get(id).map(|role| role.resources().clone()))
+///     }
+/// }
+///
+/// impl ClientStore for MyClients {
+///     async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+///         let kept = self.0.lock().unwrap();
+///         Ok(kept.clients.get(client_id).map(|(client, _)| Arc::new(kept.resolved(client))))
+///     }
+///     async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
+///         let kept = self.0.lock().unwrap();
+///         Ok(tenants.iter().filter(|tenant| kept.tenants.contains(*tenant)).cloned().collect())
+///     }
+/// }
+///
+/// impl ClientRegistry for MyClients {
+///     async fn register(&self, client: Client) -> Result<Registered, BackendError> {
+///         let mut kept = self.0.lock().unwrap();
+///         let exists = kept.clients.contains_key(client.client_id());
+///         Ok(if exists { Registered::Exists } else { Registered::New(kept.put(client)) })
+///     }
+///     async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
+///         let kept = self.0.lock().unwrap();
+///         Ok(kept.clients.get(client_id).map(|(client, version)| (kept.resolved(client), *version)))
+///     }
+///     async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
+///         let mut kept = self.0.lock().unwrap();
+///         Ok(match kept.clients.get(client.client_id()) {
+///             None => Updated::Unknown,
+///             Some((_, current)) if *current != version => Updated::Stale,
+///             Some(_) => Updated::Done(kept.put(client)),
+///         })
+///     }
+///     async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
+///         Ok(self.0.lock().unwrap().clients.remove(client_id).is_some())
+///     }
+///     async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), BackendError> {
+///         let kept = self.0.lock().unwrap();
+///         let found = kept.clients.values().map(|(client, _)| client).filter(|client| {
+///             client.client_id().as_str().contains(filter) || client.client_name().is_some_and(|name| name.contains(filter))
+///         });
+///         Ok((found.clone().skip(skip).take(most).map(|client| kept.resolved(client)).collect(), found.count()))
+///     }
+///     async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
+///         self.0.lock().unwrap().tenants.insert(tenant);
+///         Ok(())
+///     }
+///     async fn define_role(&self, role: Role) -> Result<(), BackendError> {
+///         self.0.lock().unwrap().roles.insert(role.id().clone(), role);
+///         Ok(())
+///     }
+///     async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
+///         Ok(self.0.lock().unwrap().roles.remove(id).is_some())
+///     }
+///     async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
+///         let kept = self.0.lock().unwrap();
+///         let roles = kept.roles.values().filter(|role| role.id().tenant() == tenant.map(TenantName::as_str));
+///         Ok(roles.cloned().collect())
+///     }
+/// }
+///
+/// // With the feature `test-util` one call holds it against all of this contract:
+/// # #[cfg(feature = "test-util")]
+/// client_credentials::conformance::client_registry(async || MyClients::default());
+/// ```
 pub trait ClientRegistry: ClientStore {
     /// Puts a new client in. Of several at once with one identifier, exactly one is [`Registered::New`]: registering over a
     /// client hands its tenants and roles to whoever holds the new secret.
