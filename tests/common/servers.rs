@@ -200,7 +200,8 @@ impl Server {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
             return false;
         };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Where nobody listens yet, the system may connect the socket with itself, and then nothing ever comes.
+        stream.set_read_timeout(Some(PATIENCE / 12)).unwrap();
         let mut answer = Vec::new();
         let answered = stream.write_all(question).and_then(|()| stream.read_to_end(&mut answer));
         answered.is_ok() && String::from_utf8_lossy(&answer).contains(text)
