@@ -46,6 +46,10 @@ pub use request::Request;
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
+/// The crate whose `PgPool` [`PostgresStore::with_pool`] takes.
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use sqlx;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use store::PostgresStore;
@@ -56,8 +60,8 @@ pub use store::RedisStore;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use store::SqliteStore;
 pub use store::{
-    AnyClientStore, AnyTokenStore, Claim, ClientRegistry, ClientStore, MemoryStore, Registered, ReplayStore,
-    TokenStore, Updated, Version,
+    AnyClientRegistry, AnyClientStore, AnyTokenStore, Claim, ClientRegistry, ClientStore, MemoryStore, Registered,
+    ReplayStore, TokenStore, Updated, Version,
 };
 pub use text::ParseError;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.

@@ -24,7 +24,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::PostgresStore;
-pub use registry::{ClientRegistry, Registered, Updated, Version};
+pub use registry::{AnyClientRegistry, ClientRegistry, Registered, Updated, Version};
 pub use replay::{Claim, ReplayStore};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]

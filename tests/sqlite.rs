@@ -4,8 +4,8 @@
 use std::{error::Error, fs, path::Path, time::Duration};
 
 use client_credentials::{
-    BackendError, Client, ClientId, ClientRegistry as _, ClientStore as _, Registered, Role, SqliteStore, TenantName,
-    conformance,
+    BackendError, Claims, Client, ClientId, ClientRegistry as _, ClientStore as _, Registered, Role, SqliteStore,
+    TenantName, TokenHash, TokenStore as _, conformance, now,
 };
 
 async fn open(path: &Path) -> SqliteStore {
@@ -129,8 +129,15 @@ async fn what_cannot_be_read_is_an_error_and_not_an_unknown_client() {
     let store = open(&path).await;
     assert!(matches!(store.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
     let other = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-    sqlx::raw_sql("UPDATE client SET stored = json_set(stored, '$.suspended', 1)").execute(&other).await.unwrap();
-    assert!(store.find_client("a").await.is_err());
+    sqlx::raw_sql("UPDATE client SET stored = json_set(stored, '$.suspended', 'HUNTER2')")
+        .execute(&other)
+        .await
+        .unwrap();
+    assert!(!format!("{:?}", store.find_client("a").await.unwrap_err()).contains("HUNTER2"));
+    let (hash, id) = (TokenHash::of("token"), ClientId::parse("a").unwrap());
+    store.insert(hash, Claims::new(id, now(), now() + Duration::from_secs(60))).await.unwrap();
+    sqlx::raw_sql("UPDATE token SET resources = '[\"HUNTER2\"]'").execute(&other).await.unwrap();
+    assert!(!format!("{:?}", store.find(&hash).await.unwrap_err()).contains("HUNTER2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,8 @@
+mod any;
+
 use std::{future::Future, sync::Arc};
+
+pub use any::AnyClientRegistry;
 
 use time::OffsetDateTime;
 

@@ -8,6 +8,7 @@ mod statements;
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 pub(super) use statements::{Dialect, Statements};
@@ -45,8 +46,9 @@ pub(super) fn token(
     Ok((TokenHash::from_bytes(hash), claims))
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, BackendError> {
-    serde_json::from_str(json).map_err(BackendError::new)
+fn parsed<T: DeserializeOwned>(json: &str) -> Result<T, BackendError> {
+    // Without the cause, which would name what is in the row.
+    serde_json::from_str(json).map_err(|_| BackendError::new("a row is not of the form known here"))
 }
 
 /// Nanoseconds since 1970: from 1677 to 2262, and what is beyond counts as the end.

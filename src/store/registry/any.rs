@@ -1,0 +1,119 @@
+use std::{fmt, sync::Arc};
+
+use super::{ClientRegistry, ClientStore, Registered, Updated, Version};
+use crate::{BackendError, Client, ClientId, Role, RoleId, TenantName, error::Answer, store::ErasedClientStore};
+
+/// A [`ClientRegistry`] that is chosen at run time. A clone shares it.
+#[derive(Clone)]
+pub struct AnyClientRegistry(Arc<dyn ErasedClientRegistry>);
+
+impl AnyClientRegistry {
+    /// Hides the type of a registry.
+    pub fn new(registry: impl ClientRegistry + 'static) -> Self {
+        Self(Arc::new(registry))
+    }
+}
+
+impl fmt::Debug for AnyClientRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyClientRegistry")
+    }
+}
+
+impl ClientStore for AnyClientRegistry {
+    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        self.0.find_client(client_id).await
+    }
+
+    async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
+        self.0.existing_tenants(tenants).await
+    }
+}
+
+impl ClientRegistry for AnyClientRegistry {
+    async fn register(&self, client: Client) -> Result<Registered, BackendError> {
+        self.0.register(client).await
+    }
+
+    async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
+        self.0.read(client_id).await
+    }
+
+    async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
+        self.0.update(client, version).await
+    }
+
+    async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
+        self.0.delete(client_id).await
+    }
+
+    async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), BackendError> {
+        self.0.list_clients(filter, skip, most).await
+    }
+
+    async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
+        self.0.define_tenant(tenant).await
+    }
+
+    async fn define_role(&self, role: Role) -> Result<(), BackendError> {
+        self.0.define_role(role).await
+    }
+
+    async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
+        self.0.delete_role(id).await
+    }
+
+    async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
+        self.0.list_roles(tenant).await
+    }
+}
+
+trait ErasedClientRegistry: ErasedClientStore {
+    fn register(&self, client: Client) -> Answer<'_, Registered>;
+    fn read<'a>(&'a self, client_id: &'a ClientId) -> Answer<'a, Option<(Client, Version)>>;
+    fn update(&self, client: Client, version: Version) -> Answer<'_, Updated>;
+    fn delete<'a>(&'a self, client_id: &'a ClientId) -> Answer<'a, bool>;
+    fn list_clients<'a>(&'a self, filter: &'a str, skip: usize, most: usize) -> Answer<'a, (Vec<Client>, usize)>;
+    fn define_tenant(&self, tenant: TenantName) -> Answer<'_, ()>;
+    fn define_role(&self, role: Role) -> Answer<'_, ()>;
+    fn delete_role<'a>(&'a self, id: &'a RoleId) -> Answer<'a, bool>;
+    fn list_roles<'a>(&'a self, tenant: Option<&'a TenantName>) -> Answer<'a, Vec<Role>>;
+}
+
+impl<S: ClientRegistry> ErasedClientRegistry for S {
+    fn register(&self, client: Client) -> Answer<'_, Registered> {
+        Box::pin(ClientRegistry::register(self, client))
+    }
+
+    fn read<'a>(&'a self, client_id: &'a ClientId) -> Answer<'a, Option<(Client, Version)>> {
+        Box::pin(ClientRegistry::read(self, client_id))
+    }
+
+    fn update(&self, client: Client, version: Version) -> Answer<'_, Updated> {
+        Box::pin(ClientRegistry::update(self, client, version))
+    }
+
+    fn delete<'a>(&'a self, client_id: &'a ClientId) -> Answer<'a, bool> {
+        Box::pin(ClientRegistry::delete(self, client_id))
+    }
+
+    fn list_clients<'a>(&'a self, filter: &'a str, skip: usize, most: usize) -> Answer<'a, (Vec<Client>, usize)> {
+        Box::pin(ClientRegistry::list_clients(self, filter, skip, most))
+    }
+
+    fn define_tenant(&self, tenant: TenantName) -> Answer<'_, ()> {
+        Box::pin(ClientRegistry::define_tenant(self, tenant))
+    }
+
+    fn define_role(&self, role: Role) -> Answer<'_, ()> {
+        Box::pin(ClientRegistry::define_role(self, role))
+    }
+
+    fn delete_role<'a>(&'a self, id: &'a RoleId) -> Answer<'a, bool> {
+        Box::pin(ClientRegistry::delete_role(self, id))
+    }
+
+    fn list_roles<'a>(&'a self, tenant: Option<&'a TenantName>) -> Answer<'a, Vec<Role>> {
+        Box::pin(ClientRegistry::list_roles(self, tenant))
+    }
+}
