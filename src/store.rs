@@ -59,6 +59,9 @@ pub trait ClientStore: Send + Sync {
     /// Do for every client what you do for one: what takes longer when the row exists tells a stranger that it does, and
     /// so undoes the equal work that comes after. Parse and build when a row is loaded or changed, not at each look-up.
     ///
+    /// Answer in time or give up: nothing in this crate has a clock, and a request waits for its store as long as that takes.
+    /// The stores in databases here give each call two seconds.
+    ///
     /// What is returned is what counts. A stale answer lets a deleted client mint, or an old secret pass, for as long as it
     /// is stale; a role that no longer exists must not be in it. An unknown client is `Ok(None)`, never an error: an error
     /// is answered with 503, and so would tell the two apart.
