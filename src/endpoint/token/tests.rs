@@ -90,9 +90,13 @@ async fn equal_work_for_every_answer() {
 fn a_secret_expires_at_its_instant() {
     let config = Config::default();
     let arrived = OffsetDateTime::UNIX_EPOCH + time::Duration::DAY;
-    for (expires_at, right) in
-        [(arrived - time::Duration::SECOND, false), (arrived, false), (arrived + time::Duration::NANOSECOND, true)]
-    {
+    for (expires_at, right) in [
+        (arrived - time::Duration::NANOSECOND, false),
+        (arrived, false),
+        // A fraction is dropped: RFC 7591 §3.2.1 counts in seconds.
+        (arrived + time::Duration::NANOSECOND, false),
+        (arrived + time::Duration::SECOND, true),
+    ] {
         let client =
             Client::builder("a").client_secret_hash(hash(SecretClass::Generated)).client_secret_expires_at(expires_at);
         let authorization = basic("a:right");
