@@ -1,7 +1,8 @@
 //! Where tokens and secrets get their randomness.
 
-use std::{cell::RefCell, fmt, process, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
+use forkguard::Guard;
 use rand::{
     Rng as _, SeedableRng as _, TryRng as _,
     rngs::{StdRng, SysRng},
@@ -21,8 +22,8 @@ type Fill = dyn Fn(&mut [u8]) -> Result<(), BackendError> + Send + Sync;
 
 impl RandomSource {
     /// A generator for each thread (ChaCha with 12 rounds, from `rand`), seeded by the operating system: at its first use,
-    /// again after each 64 KiB, and whenever the process is another one than before, so that a forked child does not repeat
-    /// its parent's tokens.
+    /// again after each 64 KiB, and in a child after `fork`, which `pthread_atfork` tells, so that it does not repeat its
+    /// parent's tokens.
     ///
     /// It spares a system call for each token. Two copies of a virtual machine that were restored from one snapshot would
     /// give the same bytes until they are seeded again: where that can happen while tokens are issued, give the issuer
@@ -66,15 +67,18 @@ const BYTES_PER_SEED: usize = 64 * 1024;
 struct Generator {
     rng: StdRng,
     bytes_left: usize,
-    process: u32,
+    fork: Guard,
 }
 
 impl Generator {
     fn fill(generator: &mut Option<Self>, bytes: &mut [u8]) -> Result<(), BackendError> {
-        let process = process::id();
-        if !generator.as_ref().is_some_and(|g| g.process == process && g.bytes_left >= bytes.len()) {
+        let usable = |g: &mut Self| !g.fork.detected_fork() && g.bytes_left >= bytes.len();
+        if !generator.as_mut().is_some_and(usable) {
+            // Gone before a seed is asked for: where there is none to be had, the next call must not find it again.
+            *generator = None;
             let rng = StdRng::try_from_rng(&mut SysRng).map_err(BackendError::new)?;
-            *generator = Some(Self { rng, bytes_left: BYTES_PER_SEED.max(bytes.len()), process });
+            let fork = Guard::try_new().map_err(BackendError::new)?;
+            *generator = Some(Self { rng, bytes_left: BYTES_PER_SEED.max(bytes.len()), fork });
         }
         if let Some(generator) = generator {
             generator.rng.fill_bytes(bytes);
@@ -108,7 +112,8 @@ mod tests {
 
     #[test]
     fn a_generator_is_seeded_again() {
-        let known = || Some(Generator { rng: StdRng::from_seed([7; 32]), bytes_left: 32, process: process::id() });
+        let fork = Guard::default();
+        let known = || Some(Generator { rng: StdRng::from_seed([7; 32]), bytes_left: 32, fork: fork.clone() });
         let next = |generator: &mut Option<Generator>| {
             let mut bytes = [0; 32];
             Generator::fill(generator, &mut bytes).unwrap();
@@ -118,9 +123,6 @@ mod tests {
         assert_eq!(next(&mut one), next(&mut other), "one seed");
         assert_ne!(next(&mut one), next(&mut other), "each has used its seed up");
 
-        // What a fork leaves to the child: the parent's generator, in another process.
-        let mut child = known().map(|generator| Generator { process: generator.process ^ 1, ..generator });
-        assert_ne!(next(&mut child), next(&mut known()));
         let mut large = vec![0; BYTES_PER_SEED + 1];
         assert!(Generator::fill(&mut known(), &mut large).is_ok() && large.iter().any(|b| *b != 0));
     }
