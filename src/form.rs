@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::Error;
@@ -57,7 +57,7 @@ fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
 
 /// How many pairs there can be at most, without looking into them.
 pub(crate) fn count(form: &[u8]) -> usize {
-    form.iter().filter(|b| **b == b'&').count() + 1
+    memchr_iter(b'&', form).count() + 1
 }
 
 /// Decodes one name or value.

@@ -73,7 +73,8 @@ impl<'a> ScopeToken<'a> {
 pub(crate) fn is_scope(text: &str) -> bool {
     // Without an early exit the compiler looks at many bytes at once.
     let characters = text.bytes().fold(true, |all, b| all & (is_scope_character(b) | (b == b' ')));
-    characters && text.split(' ').all(|token| !token.is_empty())
+    let apart = text.bytes().zip(text.bytes().skip(1)).fold(true, |all, pair| all & (pair != (b' ', b' ')));
+    characters && apart && !text.is_empty() && !text.starts_with(' ') && !text.ends_with(' ')
 }
 
 /// `NQCHAR` of RFC 6749 Appendix A.

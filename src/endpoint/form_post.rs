@@ -37,6 +37,6 @@ fn has_credentials(query: &str) -> bool {
 /// Whether a `Content-Type` is the form's. Its parameters do not matter: the form is UTF-8 whatever they say.
 fn is_form(content_type: &[u8]) -> bool {
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    let media_type = content_type.split(|b| *b == b';').next().unwrap_or_default();
-    content_type == FORM || media_type.trim_ascii().eq_ignore_ascii_case(FORM)
+    let media_type = || content_type.split(|b| *b == b';').next().unwrap_or_default();
+    content_type == FORM || media_type().trim_ascii().eq_ignore_ascii_case(FORM)
 }
