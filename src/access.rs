@@ -168,7 +168,7 @@ impl Authorization {
     }
 
     /// The tenants of the token with all resources that are held there, by name.
-    pub fn tenants(&self) -> impl Iterator<Item = (&TenantName, &Resources)> {
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = (&TenantName, &Resources)> {
         self.tenants.iter().map(|(name, resources)| (name, resources))
     }
 

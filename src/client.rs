@@ -1,16 +1,18 @@
 //! What a client is: the metadata of RFC 7591 §2, its secret's hash, and its credentials object (tenants and roles).
 
 mod stored;
+mod usual;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
     ClientSecretHash, ParseError, Resources, Role, RoleId, Scope, TENANT_ACCESS, TenantName, duration,
-    scope::ScopeToken, text::text_type,
+    scope::ScopeToken, text::text_type, token::Grant,
 };
+use usual::Usual;
 
 text_type! {
     /// A client identifier (RFC 6749 §2.2): 1 to 255 of the characters space to `~` (Appendix A.1).
@@ -71,6 +73,8 @@ pub struct Client {
     global: Resources,
     /// By tenant that a role is in: the global resources and its own. Sorted, so that a mint finds and shares them.
     per_tenant: Vec<(TenantName, Resources)>,
+    /// By the requested scope.
+    usual_grant: Usual<Option<Box<str>>, Arc<Grant>>,
 }
 
 impl Client {
@@ -180,7 +184,19 @@ impl Client {
             .into_iter()
             .map(|tenant| (tenant.clone(), resources(&self.global, &self.roles, Some(tenant.as_str()))))
             .collect();
+        self.usual_grant = Usual::default();
         self
+    }
+
+    /// What the client gets for this scope, if that is the one that it asked for first.
+    pub(crate) fn usual_grant(&self, scope: Option<&str>) -> Option<&Arc<Grant>> {
+        self.usual_grant.get(|usual| usual.as_deref() == scope)
+    }
+
+    /// Remembers what the client gets for this scope, if it is the first that it asked for. Say only what follows from the
+    /// client alone.
+    pub(crate) fn set_usual_grant(&self, scope: Option<&str>, grant: &Arc<Grant>) {
+        self.usual_grant.set(|| (scope.map(Box::from), grant.clone()));
     }
 
     /// The resources of its global roles.
@@ -262,6 +278,7 @@ impl ClientBuilder {
             roles: Vec::new(),
             global: Resources::default(),
             per_tenant: Vec::new(),
+            usual_grant: Usual::default(),
         }))
     }
 

@@ -1,5 +1,7 @@
 //! What an access token says.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use crate::{Authorization, ClientId, Scope};
@@ -7,51 +9,64 @@ use crate::{Authorization, ClientId, Scope};
 /// What an access token says, whatever its form: a JWT carries it, and a [`TokenStore`](crate::TokenStore) keeps it beside
 /// the hash of an opaque token.
 ///
-/// A clone shares the texts and the resource sets.
+/// A clone shares all but the times, and so do the tokens of a client that asks for the same scope again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    client_id: ClientId,
-    scope: Option<Scope>,
-    authorization: Authorization,
+    grant: Arc<Grant>,
     issued_at: OffsetDateTime,
     expires_at: OffsetDateTime,
+}
+
+/// What a client got, apart from when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) client_id: ClientId,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) authorization: Authorization,
 }
 
 impl Claims {
     /// What a token of this client says that is good from `issued_at` until `expires_at`: no scope, and no resources yet.
     #[must_use]
     pub fn new(client_id: ClientId, issued_at: OffsetDateTime, expires_at: OffsetDateTime) -> Self {
-        Self { client_id, scope: None, authorization: Authorization::default(), issued_at, expires_at }
+        let grant = Grant { client_id, scope: None, authorization: Authorization::default() };
+        Self::of_grant(Arc::new(grant), issued_at, expires_at)
+    }
+
+    pub(crate) const fn of_grant(grant: Arc<Grant>, issued_at: OffsetDateTime, expires_at: OffsetDateTime) -> Self {
+        Self { grant, issued_at, expires_at }
     }
 
     /// With this scope.
     #[must_use]
-    pub fn with_scope(self, scope: impl Into<Option<Scope>>) -> Self {
-        Self { scope: scope.into(), ..self }
+    pub fn with_scope(mut self, scope: impl Into<Option<Scope>>) -> Self {
+        Arc::make_mut(&mut self.grant).scope = scope.into();
+        self
     }
 
     /// With these resources.
     #[must_use]
-    pub fn with_authorization(self, authorization: Authorization) -> Self {
-        Self { authorization, ..self }
+    pub fn with_authorization(mut self, authorization: Authorization) -> Self {
+        Arc::make_mut(&mut self.grant).authorization = authorization;
+        self
     }
 
     /// Whom it was issued to, `client_id` and in this grant also `sub` (RFC 9068 §2.2).
     #[must_use]
-    pub const fn client_id(&self) -> &ClientId {
-        &self.client_id
+    pub fn client_id(&self) -> &ClientId {
+        &self.grant.client_id
     }
 
     /// The scope that was issued; `None` when there is none to speak of.
     #[must_use]
-    pub const fn scope(&self) -> Option<&Scope> {
-        self.scope.as_ref()
+    pub fn scope(&self) -> Option<&Scope> {
+        self.grant.scope.as_ref()
     }
 
     /// The resources that it gives, by tenant.
     #[must_use]
-    pub const fn authorization(&self) -> &Authorization {
-        &self.authorization
+    pub fn authorization(&self) -> &Authorization {
+        &self.grant.authorization
     }
 
     /// When the request for it arrived, `iat`.

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::TokenResponse;
 use crate::{
     AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, TenantName, form::Decoded,
-    scope::ScopeToken,
+    scope::ScopeToken, token::Grant,
 };
 
 /// A token request whose client has proven who it is.
@@ -59,6 +59,27 @@ impl<'a> AuthenticatedRequest<'a> {
         if !client.seacatauth_credentials() {
             return Err(Error::GrantNotEnabled);
         }
+        let grant = match client.usual_grant(self.requested()) {
+            Some(usual) => usual.clone(),
+            None => self.grant(existing, config)?,
+        };
+        // The usual one may be from before the limit was set.
+        if grant.authorization.tenants().len() > config.max_tenants() {
+            return Err(Error::TooManyTenants);
+        }
+
+        let lifetime = client
+            .client_credentials_grant_expiration()
+            .unwrap_or_else(|| config.client_credentials_grant_expiration());
+        let lifetime = lifetime.min(config.client_credentials_grant_max_expiration());
+        let expires_in = time::Duration::try_from(lifetime).unwrap_or(time::Duration::MAX);
+        let expires_at = self.received_at.saturating_add(expires_in);
+        Ok(AuthorizedRequest { claims: Claims::of_grant(grant, self.received_at, expires_at), lifetime })
+    }
+
+    /// Works out what the client gets (§3.3).
+    fn grant(&self, existing: &[TenantName], config: &Config) -> Result<Arc<Grant>, Error> {
+        let client = &*self.client;
         let mut granted =
             Granted { client, scope: String::with_capacity(self.requested().map_or(0, str::len)), tenants: Vec::new() };
         let mut any_tenant = false;
@@ -76,23 +97,20 @@ impl<'a> AuthenticatedRequest<'a> {
         if any_tenant {
             granted.any_tenant()?;
         }
-        if granted.tenants.len() > config.max_tenants() {
-            return Err(Error::TooManyTenants);
-        }
         // A scope has no way to say "nothing" (§3.3), so a request that gets nothing of what it asked for is refused.
         if self.requested().is_some() && granted.scope.is_empty() {
             return Err(Error::NoTenantAssigned);
         }
-        let lifetime = client
-            .client_credentials_grant_expiration()
-            .unwrap_or_else(|| config.client_credentials_grant_expiration());
-        let lifetime = lifetime.min(config.client_credentials_grant_max_expiration());
-        let expires_in = time::Duration::try_from(lifetime).unwrap_or(time::Duration::MAX);
-        let claims =
-            Claims::new(client.client_id().clone(), self.received_at, self.received_at.saturating_add(expires_in))
-                .with_scope(granted.scope())
-                .with_authorization(Authorization::new(client.global().clone(), granted.tenants));
-        Ok(AuthorizedRequest { claims, lifetime })
+        let grant = Arc::new(Grant {
+            client_id: client.client_id().clone(),
+            scope: granted.scope(),
+            authorization: Authorization::new(client.global().clone(), granted.tenants),
+        });
+        // What depends on tenants that are not assigned is not the client's alone to say.
+        if existing.is_empty() {
+            client.set_usual_grant(self.requested(), &grant);
+        }
+        Ok(grant)
     }
 
     /// What was asked for, or what counts in its place (§3.3).
@@ -111,7 +129,7 @@ impl AuthorizedRequest {
     /// Puts the issued token into the response.
     #[must_use]
     pub fn respond(self, access_token: AccessToken) -> TokenResponse {
-        TokenResponse::new(access_token, self.lifetime, &self.claims)
+        TokenResponse::new(access_token, self.lifetime, self.claims)
     }
 }
 

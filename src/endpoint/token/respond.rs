@@ -8,12 +8,12 @@ use crate::{AccessToken, Claims, Reply, Scope, json};
 pub struct TokenResponse {
     access_token: AccessToken,
     lifetime: Duration,
-    scope: Option<Scope>,
+    claims: Claims,
 }
 
 impl TokenResponse {
-    pub(super) fn new(access_token: AccessToken, lifetime: Duration, claims: &Claims) -> Self {
-        Self { access_token, lifetime, scope: claims.scope().cloned() }
+    pub(super) const fn new(access_token: AccessToken, lifetime: Duration, claims: Claims) -> Self {
+        Self { access_token, lifetime, claims }
     }
 
     /// The token.
@@ -31,7 +31,7 @@ impl TokenResponse {
     /// The scope that was issued, which need not be the one that was asked for. A token without any scope has none.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
-        self.scope.as_ref().map(Scope::as_str)
+        self.claims.scope().map(Scope::as_str)
     }
 }
 

@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 use super::*;
 use crate::{
     AccessToken, Authorization, Claims, Client, ClientBuilder, ClientId, ClientSecret, ClientSecretHash, Config, Error,
-    MemoryStore, RandomSource, Role, SecretClass, TokenEndpointAuthMethod, TokenHash, TokenStore, secret::counted,
+    MemoryStore, RandomSource, Role, Scope, SecretClass, TokenEndpointAuthMethod, TokenHash, TokenStore,
+    secret::counted,
 };
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -144,6 +145,55 @@ fn a_token_says_the_resources_of_its_tenants() {
         assert_eq!(serde_json::to_string(request.claims().authorization()).unwrap(), map);
         assert_eq!(request.claims().expires_at(), OffsetDateTime::UNIX_EPOCH + time::Duration::minutes(3));
     }
+}
+
+/// What this client gets for a scope, as `scope map`, or the refusal.
+fn granted(client: &Arc<Client>, scope: &str, existing: &[TenantName], config: &Config) -> String {
+    let (authorization, body) = (basic("a:right"), [GRANT, scope.as_bytes()].concat());
+    let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(&body);
+    let request = TokenRequest::parse(&request.header("Authorization", authorization.as_bytes()), config).unwrap();
+    match request.authenticate(Some(client.clone()), config).unwrap().authorize(existing, config) {
+        Ok(request) => {
+            let scope = request.claims().scope().map_or("-", Scope::as_str);
+            format!("{scope} {}", serde_json::to_string(request.claims().authorization()).unwrap())
+        }
+        Err(cause) => format!("{cause:?}"),
+    }
+}
+
+#[test]
+fn what_a_client_was_granted_once_is_granted_no_other() {
+    let config = Config::default();
+    let client = Client::builder("a")
+        .client_secret_hash(hash(SecretClass::Generated))
+        .seacatauth_credentials(true)
+        .scope("read")
+        .tenant("acme")
+        .tenant("bolt")
+        .role(Role::new("*/doorkeeper", [crate::TENANT_ACCESS]).unwrap());
+    let client = Arc::new(client.build().unwrap());
+    let open = [TenantName::parse("open").unwrap()];
+    // Among the first is one that depends on the store, and one that is refused: neither may stay.
+    for _ in 0..3 {
+        let all = r#"{"*":["authz:tenant:access"],"open":["authz:tenant:access"]}"#;
+        assert_eq!(granted(&client, "&scope=tenant:open", &open, &config), format!("tenant:open {all}"));
+        assert_eq!(granted(&client, "&scope=tenant:open", &[], &config), "TenantNotAssigned");
+        let both = r#"{"*":["authz:tenant:access"],"acme":["authz:tenant:access"],"bolt":["authz:tenant:access"]}"#;
+        assert_eq!(granted(&client, "&scope=tenant:*", &[], &config), format!("tenant:acme tenant:bolt {both}"));
+        assert_eq!(granted(&client, "&scope=read", &[], &config), r#"read {"*":["authz:tenant:access"]}"#);
+        assert_eq!(granted(&client, "", &[], &config), r#"- {"*":["authz:tenant:access"]}"#);
+        assert_eq!(granted(&client, "&scope=write", &[], &config), "ScopeNotRegistered");
+    }
+    let narrow = Config::default().with_max_tenants(1).unwrap();
+    assert_eq!(granted(&client, "&scope=tenant:*", &[], &narrow), "TooManyTenants");
+
+    // A changed client is another one.
+    let changed = Client::clone(&client).into_builder().without_tenant("bolt").without_role("*/doorkeeper");
+    let changed = Arc::new(changed.build().unwrap());
+    assert_eq!(granted(&changed, "&scope=tenant:*", &[], &config), r#"tenant:acme {"*":[],"acme":[]}"#);
+    let resolved = Arc::new(Client::clone(&client).with_roles_resolved(|_| None));
+    assert_eq!(granted(&resolved, "&scope=read", &[], &config), r#"read {"*":[]}"#);
+    assert_eq!(*changed, Client::clone(&changed), "what was granted is no part of a client");
 }
 
 #[test]
