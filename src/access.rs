@@ -168,6 +168,7 @@ impl Authorization {
     }
 
     /// The tenants of the token with all resources that are held there, by name.
+    #[must_use]
     pub fn tenants(&self) -> impl ExactSizeIterator<Item = (&TenantName, &Resources)> {
         self.tenants.iter().map(|(name, resources)| (name, resources))
     }

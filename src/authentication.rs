@@ -6,7 +6,9 @@ use std::{fmt, sync::Arc};
 
 use time::OffsetDateTime;
 
-use crate::{Client, Config, Error, TokenEndpointAuthMethod, client::is_client_id, form::Decoded, request::Field};
+use crate::{
+    Client, Config, Error, StoredSecret, TokenEndpointAuthMethod, client::is_client_id, form::Decoded, request::Field,
+};
 use basic::BasicCredentials;
 
 /// The credentials of a request, in the one way in which they came. `Debug` shows only the way.
@@ -65,27 +67,21 @@ impl<'a> ClientAuthentication<'a> {
     ) -> Result<Arc<Client>, Error> {
         // A store that compares without case must not let one client pass for another.
         let client = client.filter(|client| client.client_id().as_str() == self.client_id());
-        let registered = client.as_ref().and_then(|client| client.client_secret_hash());
-        let verified = match registered {
-            Some(hash) => hash.verify(self.client_secret()),
-            None => config.unknown_client_secret_hash().verify(self.client_secret()),
-        };
+        let secrets = client.as_ref().map(|client| client.client_secrets()).unwrap_or_default();
+        if secrets.is_empty() {
+            let _ = config.unknown_client_secret_hash().verify(self.client_secret());
+        }
+        let found = StoredSecret::find(secrets, self.client_secret()).map(|secret| secret.is_live(received_at));
 
-        let has_secret = registered.is_some();
+        let has_secret = !secrets.is_empty();
         let client = client.ok_or(Error::UnknownClient)?;
-        if !has_secret {
-            return Err(Error::NoSecretRegistered);
+        match found {
+            None if has_secret => Err(Error::WrongSecret),
+            None => Err(Error::NoSecretRegistered),
+            Some(false) => Err(Error::ExpiredSecret),
+            Some(true) if client.token_endpoint_auth_method() != self.method() => Err(Error::WrongMethod),
+            Some(true) => Ok(client),
         }
-        if !verified {
-            return Err(Error::WrongSecret);
-        }
-        if client.client_secret_expires_at().is_some_and(|at| at <= received_at) {
-            return Err(Error::ExpiredSecret);
-        }
-        if client.token_endpoint_auth_method() != self.method() {
-            return Err(Error::WrongMethod);
-        }
-        Ok(client)
     }
 
     fn client_secret(&self) -> &str {

@@ -1,5 +1,6 @@
 //! What a client is: the metadata of RFC 7591 §2, its secret's hash, and its credentials object (tenants and roles).
 
+mod secrets;
 mod stored;
 mod usual;
 
@@ -12,6 +13,7 @@ use crate::{
     ClientSecretHash, ParseError, Resources, Role, RoleId, Scope, TENANT_ACCESS, TenantName, duration,
     scope::ScopeToken, text::text_type, token::Grant,
 };
+pub use secrets::StoredSecret;
 use usual::Usual;
 
 text_type! {
@@ -61,8 +63,8 @@ pub struct Client {
     client_id: ClientId,
     client_name: Option<String>,
     token_endpoint_auth_method: TokenEndpointAuthMethod,
-    client_secret_hash: Option<ClientSecretHash>,
-    client_secret_expires_at: Option<OffsetDateTime>,
+    /// The current one first.
+    secrets: Vec<StoredSecret>,
     seacatauth_credentials: bool,
     scope: Option<Scope>,
     default_scope: Option<Scope>,
@@ -101,16 +103,22 @@ impl Client {
         self.token_endpoint_auth_method
     }
 
-    /// The stored form of its secret.
+    /// Its secrets: the current one, then those that still count beside it, or did.
     #[must_use]
-    pub const fn client_secret_hash(&self) -> Option<&ClientSecretHash> {
-        self.client_secret_hash.as_ref()
+    pub fn client_secrets(&self) -> &[StoredSecret] {
+        &self.secrets
     }
 
-    /// When the secret stops counting.
+    /// The stored form of its current secret.
     #[must_use]
-    pub const fn client_secret_expires_at(&self) -> Option<OffsetDateTime> {
-        self.client_secret_expires_at
+    pub fn client_secret_hash(&self) -> Option<&ClientSecretHash> {
+        self.secrets.first().map(StoredSecret::hash)
+    }
+
+    /// When the current secret stops counting.
+    #[must_use]
+    pub fn client_secret_expires_at(&self) -> Option<OffsetDateTime> {
+        self.secrets.first().and_then(StoredSecret::expires_at)
     }
 
     /// Whether the client may use the client credentials grant: the name is SeaCat Auth's, the meaning that of
@@ -152,7 +160,7 @@ impl Client {
 
     /// The same client, to be changed.
     pub fn into_builder(self) -> ClientBuilder {
-        ClientBuilder(Ok(self))
+        ClientBuilder { client: Ok(self), client_secret_expires_at: None }
     }
 
     /// The same client with what its roles give now: for each assigned role, what `resources_of` says, and nothing where it
@@ -237,7 +245,11 @@ impl Client {
 /// What cannot be parsed is told by [`ClientBuilder::build`], so that a chain needs one `?`.
 #[derive(Debug)]
 #[must_use]
-pub struct ClientBuilder(Result<Client, ClientError>);
+pub struct ClientBuilder {
+    client: Result<Client, ClientError>,
+    /// Of the current secret, which may not be there yet.
+    client_secret_expires_at: Option<Option<OffsetDateTime>>,
+}
 
 /// Which member of a client is wrong, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -264,12 +276,11 @@ impl ClientError {
 impl ClientBuilder {
     fn new(client_id: &str) -> Self {
         let client_id = ClientId::parse(client_id).map_err(|expected| ClientError { member: "client_id", expected });
-        Self(client_id.map(|client_id| Client {
+        let client = client_id.map(|client_id| Client {
             client_id,
             client_name: None,
             token_endpoint_auth_method: TokenEndpointAuthMethod::default(),
-            client_secret_hash: None,
-            client_secret_expires_at: None,
+            secrets: Vec::new(),
             seacatauth_credentials: false,
             scope: None,
             default_scope: None,
@@ -279,20 +290,22 @@ impl ClientBuilder {
             global: Resources::default(),
             per_tenant: Vec::new(),
             usual_grant: Usual::default(),
-        }))
+        });
+        Self { client, client_secret_expires_at: None }
     }
 
     fn set(self, set: impl FnOnce(&mut Client)) -> Self {
-        Self(self.0.map(|mut client| {
+        let client = self.client.map(|mut client| {
             set(&mut client);
             client
-        }))
+        });
+        Self { client, ..self }
     }
 
     fn parse<T>(self, member: &'static str, parsed: Result<T, ParseError>, set: impl FnOnce(&mut Client, T)) -> Self {
         match parsed {
             Ok(value) => self.set(|client| set(client, value)),
-            Err(expected) => Self(self.0.and(Err(ClientError { member, expected }))),
+            Err(expected) => Self { client: self.client.and(Err(ClientError { member, expected })), ..self },
         }
     }
 
@@ -312,16 +325,20 @@ impl ClientBuilder {
         self.set(|client| client.token_endpoint_auth_method = method)
     }
 
-    /// The stored form of its secret. Without one the client cannot authenticate.
+    /// The stored form of its secret, in place of all that it had. Without one the client cannot authenticate.
     pub fn client_secret_hash(self, hash: ClientSecretHash) -> Self {
-        self.set(|client| client.client_secret_hash = Some(hash))
+        self.client_secrets([StoredSecret::new(hash)])
     }
 
-    /// From when on the secret does not count any more, to the second (RFC 7591 §3.2.1): a fraction is dropped. `None` for
-    /// never.
+    /// Its secrets, in place of all that it had: the current one first, then those that count beside it.
+    pub fn client_secrets(self, secrets: impl IntoIterator<Item = StoredSecret>) -> Self {
+        self.set(|client| client.secrets = secrets.into_iter().collect())
+    }
+
+    /// From when on the current secret does not count any more, to the second (RFC 7591 §3.2.1): a fraction is dropped. `None`
+    /// for never.
     pub fn client_secret_expires_at(self, at: impl Into<Option<OffsetDateTime>>) -> Self {
-        let at = at.into().map(|at| at.replace_nanosecond(0).unwrap_or(at));
-        self.set(|client| client.client_secret_expires_at = at)
+        Self { client_secret_expires_at: Some(at.into()), ..self }
     }
 
     /// Whether the client may use the client credentials grant; no, unless said.
@@ -373,7 +390,11 @@ impl ClientBuilder {
     /// # Errors
     /// The first member that could not be parsed.
     pub fn build(self) -> Result<Client, ClientError> {
-        self.0.map(Client::complete)
+        let mut client = self.client?;
+        if let (Some(at), [current, ..]) = (self.client_secret_expires_at, &mut *client.secrets) {
+            *current = current.clone().with_expires_at(at);
+        }
+        Ok(client.complete())
     }
 }
 

@@ -27,7 +27,7 @@ mod text;
 mod token;
 
 pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};
-pub use client::{Client, ClientBuilder, ClientError, ClientId, TokenEndpointAuthMethod};
+pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, TokenEndpointAuthMethod};
 pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

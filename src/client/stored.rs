@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Client, TokenEndpointAuthMethod};
+use super::{Client, StoredSecret, TokenEndpointAuthMethod};
 use crate::{ParseError, Resources, Role, RoleId, Scope, TenantName, json};
 
 /// What is kept of a client: all but what its roles give, which is for their definitions to say.
@@ -19,10 +19,8 @@ struct Stored<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     client_name: Option<Cow<'a, str>>,
     token_endpoint_auth_method: TokenEndpointAuthMethod,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    client_secret_hash: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret_expires_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    client_secrets: Vec<Secret>,
     seacatauth_credentials: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<Scope>,
@@ -35,11 +33,41 @@ struct Stored<'a> {
     roles: Vec<RoleId>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+impl Secret {
+    fn of(secret: &StoredSecret) -> Self {
+        Self {
+            hash: secret.hash().to_text(),
+            created_at: secret.created_at().map(OffsetDateTime::unix_timestamp),
+            expires_at: secret.expires_at().map(OffsetDateTime::unix_timestamp),
+        }
+    }
+
+    fn parse(&self) -> Result<StoredSecret, ParseError> {
+        let time = |at: Option<i64>| at.map(OffsetDateTime::from_unix_timestamp).transpose().map_err(|_| EXPECTED);
+        let secret = StoredSecret::new(self.hash.parse()?);
+        Ok(secret.with_created_at(time(self.created_at)?).with_expires_at(time(self.expires_at)?))
+    }
+}
+
+const EXPECTED: ParseError = ParseError("this is not the stored form of a client");
+
 impl Client {
-    /// The JSON text that a store can keep of this client, and [read again](Self::from_stored): the hash of its secret is in
-    /// it, and of its roles the ids.
+    /// The JSON text that a store can keep of this client, and [read again](Self::from_stored): the hashes of its secrets are
+    /// in it, and of its roles the ids.
     ///
-    /// The members are those of a [`Provisioning`](crate::Provisioning) file, so that people can read what is kept.
+    /// The members are those of a [`Provisioning`](crate::Provisioning) file, so that people can read what is kept; its
+    /// secrets are in `client_secrets`, the current one first, each with `hash`, and `created_at` and `expires_at` in seconds
+    /// since 1970 where they are known.
     ///
     /// ```
     /// use client_credentials::{Client, Role};
@@ -58,8 +86,7 @@ impl Client {
             client_id: self.client_id.as_str().into(),
             client_name: self.client_name.as_deref().map(Cow::from),
             token_endpoint_auth_method: self.token_endpoint_auth_method,
-            client_secret_hash: self.client_secret_hash.as_ref().map(|hash| hash.to_text().into()),
-            client_secret_expires_at: self.client_secret_expires_at.map(OffsetDateTime::unix_timestamp),
+            client_secrets: self.secrets.iter().map(Secret::of).collect(),
             seacatauth_credentials: self.seacatauth_credentials,
             scope: self.scope.clone(),
             default_scope: self.default_scope.clone(),
@@ -77,20 +104,15 @@ impl Client {
     /// When this is no text of [`to_stored`](Self::to_stored), or one of a newer version of this crate with members that
     /// this one does not know.
     pub fn from_stored(text: &str) -> Result<Self, ParseError> {
-        const EXPECTED: ParseError = ParseError("this is not the stored form of a client");
         // What serde has to say may repeat what it found.
         let stored: Stored<'_> = serde_json::from_str(text).map_err(|_| EXPECTED)?;
-        let hash = stored.client_secret_hash.map(|text| text.parse()).transpose()?;
-        let expires_at = stored.client_secret_expires_at.map(OffsetDateTime::from_unix_timestamp).transpose();
+        let secrets: Vec<_> = stored.client_secrets.iter().map(Secret::parse).collect::<Result<_, _>>()?;
         let mut client = Self::builder(&stored.client_id)
             .token_endpoint_auth_method(stored.token_endpoint_auth_method)
-            .client_secret_expires_at(expires_at.map_err(|_| EXPECTED)?)
+            .client_secrets(secrets)
             .seacatauth_credentials(stored.seacatauth_credentials);
         if let Some(name) = stored.client_name {
             client = client.client_name(name);
-        }
-        if let Some(hash) = hash {
-            client = client.client_secret_hash(hash);
         }
         if let Some(seconds) = stored.client_credentials_grant_expiration {
             client = client.client_credentials_grant_expiration(Duration::from_secs(seconds));
@@ -112,11 +134,13 @@ mod tests {
     fn full() -> Client {
         let (random, secret) = (RandomSource::default(), ClientSecret::generate(&RandomSource::default()).unwrap());
         let hash = ClientSecretHash::of(&secret, SecretClass::Generated, &random).unwrap();
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let old = StoredSecret::new(hash.beside(&ClientSecret::new("old".into()), &random).unwrap());
         Client::builder(" a \"client\" ")
             .client_name("Ein „Name“ \\ \"")
             .token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost)
-            .client_secret_hash(hash)
-            .client_secret_expires_at(OffsetDateTime::from_unix_timestamp(2_000_000_000).unwrap())
+            .client_secrets([StoredSecret::new(hash).with_created_at(at(1_700_000_000)), old])
+            .client_secret_expires_at(at(2_000_000_000))
             .seacatauth_credentials(true)
             .scope("read write")
             .default_scope("write tenant:acme")

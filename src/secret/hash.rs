@@ -89,16 +89,51 @@ impl ClientSecretHash {
         }
     }
 
+    /// Hashes a generated secret that is to count beside this one for a while. Where this one is of a generated secret too,
+    /// both have one salt, so that one SHA-256 tells whether a presented secret is either.
+    ///
+    /// # Errors
+    /// When the source of randomness fails.
+    pub fn beside(&self, secret: &ClientSecret, random: &RandomSource) -> Result<Self, BackendError> {
+        match self.0 {
+            Format::Sha256 { salt, .. } => {
+                Ok(Self(Format::Sha256 { salt, digest: salted_sha256(&salt, secret.expose()) }))
+            }
+            Format::Pbkdf2 { .. } => Self::generated(secret, random),
+        }
+    }
+
     /// Whether `presented` is the secret, in constant time once hashed.
     #[must_use]
     pub fn verify(&self, presented: &str) -> bool {
+        self.has(&self.digest_of(presented))
+    }
+
+    /// What the digest is if this is the secret: the work of a verification.
+    pub(crate) fn digest_of(&self, presented: &str) -> [u8; 32] {
         #[cfg(test)]
         counted::record(self.cost());
-        let (digest, computed) = match &self.0 {
-            Format::Sha256 { salt, digest } => (digest, salted_sha256(salt, presented)),
-            Format::Pbkdf2 { iterations, salt, digest } => (digest, pbkdf2_sha256(*iterations, salt, presented)),
-        };
-        same(digest, &computed)
+        match &self.0 {
+            Format::Sha256 { salt, .. } => salted_sha256(salt, presented),
+            Format::Pbkdf2 { iterations, salt, .. } => pbkdf2_sha256(*iterations, salt, presented),
+        }
+    }
+
+    /// Whether this is its digest, in constant time.
+    pub(crate) fn has(&self, computed: &[u8; 32]) -> bool {
+        let (Format::Sha256 { digest, .. } | Format::Pbkdf2 { digest, .. }) = &self.0;
+        same(digest, computed)
+    }
+
+    /// Whether the same secret has the same digest in both.
+    pub(crate) fn is_salted_like(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Format::Sha256 { salt: a, .. }, Format::Sha256 { salt: b, .. }) => a == b,
+            (Format::Pbkdf2 { iterations: i, salt: a, .. }, Format::Pbkdf2 { iterations: j, salt: b, .. }) => {
+                i == j && a == b
+            }
+            _ => false,
+        }
     }
 
     /// Class and rounds: what a verification costs.

@@ -289,7 +289,7 @@ async fn a_mint_is_one_look_up_and_one_row() {
     assert_eq!(*hash, TokenHash::of(body["access_token"].as_str().unwrap()));
     let (tenant, now) = (TenantName::parse("acme").unwrap(), OffsetDateTime::UNIX_EPOCH);
     let expected = Claims::new(ClientId::parse("known").unwrap(), now, now + time::Duration::minutes(3))
-        .with_scope(crate::Scope::parse("tenant:acme").unwrap())
+        .with_scope(Scope::parse("tenant:acme").unwrap())
         .with_authorization(Authorization::new(
             ["read"].into_iter().collect(),
             [(tenant, ["edit", "read"].into_iter().collect())],

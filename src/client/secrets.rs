@@ -1,0 +1,130 @@
+//! The secrets of a client: the current one, and those that live on beside it for a while.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::digest::{SHA256, digest};
+use time::OffsetDateTime;
+
+use crate::ClientSecretHash;
+
+/// One secret of a client, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSecret {
+    hash: ClientSecretHash,
+    created_at: Option<OffsetDateTime>,
+    expires_at: Option<OffsetDateTime>,
+}
+
+impl StoredSecret {
+    /// The secret of this hash, which never expires.
+    #[must_use]
+    pub const fn new(hash: ClientSecretHash) -> Self {
+        Self { hash, created_at: None, expires_at: None }
+    }
+
+    /// When it was made, to the second.
+    #[must_use]
+    pub fn with_created_at(self, at: impl Into<Option<OffsetDateTime>>) -> Self {
+        Self { created_at: at.into().map(whole_seconds), ..self }
+    }
+
+    /// From when on it does not count any more, to the second (RFC 7591 §3.2.1): a fraction is dropped. `None` for never.
+    #[must_use]
+    pub fn with_expires_at(self, at: impl Into<Option<OffsetDateTime>>) -> Self {
+        Self { expires_at: at.into().map(whole_seconds), ..self }
+    }
+
+    /// A name for it that says nothing about it: 16 characters of base64url, made of its hash.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let digest = digest(&SHA256, self.hash.to_text().as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref().first_chunk::<12>().unwrap_or(&[0; 12]))
+    }
+
+    /// The hash.
+    #[must_use]
+    pub const fn hash(&self) -> &ClientSecretHash {
+        &self.hash
+    }
+
+    /// When it was made, if that is known.
+    #[must_use]
+    pub const fn created_at(&self) -> Option<OffsetDateTime> {
+        self.created_at
+    }
+
+    /// From when on it does not count any more.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<OffsetDateTime> {
+        self.expires_at
+    }
+
+    /// Which of these is the presented one. All are looked at, whichever it is, and what has one salt is hashed once.
+    pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str) -> Option<&'s Self> {
+        let (mut found, mut last) = (None, None::<(&ClientSecretHash, [u8; 32])>);
+        for secret in secrets {
+            let digest = match last {
+                Some((hash, digest)) if hash.is_salted_like(&secret.hash) => digest,
+                _ => secret.hash.digest_of(presented),
+            };
+            if secret.hash.has(&digest) {
+                found = found.or(Some(secret));
+            }
+            last = Some((&secret.hash, digest));
+        }
+        found
+    }
+
+    /// Whether it counts at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
+fn whole_seconds(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientSecret, RandomSource, secret::counted};
+
+    #[test]
+    fn generated_secrets_side_by_side_cost_one_verification() {
+        let random = RandomSource::default();
+        let [a, b, c] = ["a", "b", "c"].map(|text| ClientSecret::new(text.into()));
+        let first = ClientSecretHash::generated(&a, &random).unwrap();
+        let second = first.beside(&b, &random).unwrap();
+        let chosen = "$pbkdf2-sha256$i=2$c2FsdHNhbHQ$AnGU186ifJGhVOzWISODRDr+KWh19aAI8GHYT95EtV4";
+        let chosen: ClientSecretHash = chosen.parse().unwrap();
+        let third = chosen.beside(&c, &random).unwrap();
+        let find = |hashes: &[&ClientSecretHash], presented: &str| {
+            let secrets: Vec<_> = hashes.iter().map(|hash| StoredSecret::new(Clone::clone(*hash))).collect();
+            let found = StoredSecret::find(&secrets, presented);
+            found.and_then(|found| secrets.iter().position(|secret| secret == found))
+        };
+        counted::take();
+        for (presented, found) in [("a", Some(0)), ("b", Some(1)), ("c", None), ("", None)] {
+            assert_eq!(find(&[&first, &second], presented), found, "{presented}");
+            assert_eq!(counted::take(), [first.cost()]);
+        }
+        for (presented, found) in [("c", Some(0)), ("right", Some(1)), ("wrong", None)] {
+            assert_eq!(find(&[&third, &chosen], presented), found, "{presented}");
+            assert_eq!(counted::take(), [third.cost(), chosen.cost()], "two kinds are two verifications");
+        }
+    }
+
+    #[test]
+    fn an_id_is_the_secrets_own_and_says_nothing_of_it() {
+        let (random, secret) = (RandomSource::default(), ClientSecret::new("a".into()));
+        let hash = ClientSecretHash::generated(&secret, &random).unwrap();
+        let (one, other) = (
+            StoredSecret::new(hash.clone()),
+            StoredSecret::new(hash.beside(&ClientSecret::new("b".into()), &random).unwrap()),
+        );
+        assert_eq!(one.id(), one.clone().with_expires_at(OffsetDateTime::UNIX_EPOCH).id());
+        assert_ne!(one.id(), other.id());
+        assert!(one.id().len() == 16 && !hash.to_text().contains(&one.id()));
+    }
+}
