@@ -9,6 +9,7 @@ use std::{fmt, future::Future, sync::Arc};
 pub use jwt::JwtIssuer;
 pub use keys::{KeyError, PublicJwk, SigningAlgorithm, SigningKey};
 pub use opaque::OpaqueIssuer;
+use time::OffsetDateTime;
 
 use crate::{AccessToken, BackendError, Claims, error::Answer};
 
@@ -40,25 +41,53 @@ pub trait TokenIssuer: Send + Sync {
     fn issue(&self, claims: &Claims) -> impl Future<Output = Result<AccessToken, BackendError>> + Send;
 }
 
-impl<T: TokenIssuer + ?Sized> TokenIssuer for &T {
-    async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
-        (**self).issue(claims).await
-    }
+/// Checks the tokens that a [`TokenIssuer`] has made.
+///
+/// An issuer whose tokens are checked elsewhere only, so that nothing on this server is ever reached with one, answers
+/// `Ok(None)`.
+pub trait TokenVerifier: Send + Sync {
+    /// What `token` says, if this server issued it and it counts at `now`.
+    ///
+    /// Called with whatever a stranger presents as a bearer token. `None` stands for a token that is unknown, forged, expired
+    /// or revoked, and whoever presents it learns no more than that. What is returned opens doors: an answer that is too old
+    /// lets a revoked token pass.
+    ///
+    /// # Errors
+    /// When it cannot be told. The caller gets 503, and nothing is opened.
+    fn verify(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> impl Future<Output = Result<Option<Claims>, BackendError>> + Send;
 }
 
-impl<T: TokenIssuer + ?Sized> TokenIssuer for Arc<T> {
-    async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
-        (**self).issue(claims).await
-    }
+/// Passes every call of the traits on to what a pointer points to.
+macro_rules! through_pointer {
+    ($pointer:ty) => {
+        impl<T: TokenIssuer + ?Sized> TokenIssuer for $pointer {
+            async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
+                (**self).issue(claims).await
+            }
+        }
+
+        impl<T: TokenVerifier + ?Sized> TokenVerifier for $pointer {
+            async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+                (**self).verify(token, now).await
+            }
+        }
+    };
 }
 
-/// A [`TokenIssuer`] that is chosen at run time. A clone shares it.
+through_pointer!(&T);
+through_pointer!(Arc<T>);
+
+/// A [`TokenIssuer`] that is chosen at run time, with its [`TokenVerifier`]. A clone shares it.
 #[derive(Clone)]
 pub struct AnyTokenIssuer(Arc<dyn ErasedTokenIssuer>);
 
 impl AnyTokenIssuer {
     /// Hides the type of an issuer.
-    pub fn new(issuer: impl TokenIssuer + 'static) -> Self {
+    pub fn new(issuer: impl TokenIssuer + TokenVerifier + 'static) -> Self {
         Self(Arc::new(issuer))
     }
 }
@@ -75,12 +104,23 @@ impl TokenIssuer for AnyTokenIssuer {
     }
 }
 
-trait ErasedTokenIssuer: Send + Sync {
-    fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken>;
+impl TokenVerifier for AnyTokenIssuer {
+    async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+        self.0.verify(token, now).await
+    }
 }
 
-impl<T: TokenIssuer> ErasedTokenIssuer for T {
+trait ErasedTokenIssuer: Send + Sync {
+    fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken>;
+    fn verify<'a>(&'a self, token: &'a str, now: OffsetDateTime) -> Answer<'a, Option<Claims>>;
+}
+
+impl<T: TokenIssuer + TokenVerifier> ErasedTokenIssuer for T {
     fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken> {
         Box::pin(TokenIssuer::issue(self, claims))
+    }
+
+    fn verify<'a>(&'a self, token: &'a str, now: OffsetDateTime) -> Answer<'a, Option<Claims>> {
+        Box::pin(TokenVerifier::verify(self, token, now))
     }
 }

@@ -34,6 +34,7 @@ pub use endpoint::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenR
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse};
 pub use issuer::{
     AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
+    TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;

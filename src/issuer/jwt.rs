@@ -1,11 +1,12 @@
 //! JWT access tokens (RFC 9068): signed, self-contained, and readable by whoever holds them.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{SigningKey, TokenIssuer};
-use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, json};
+use super::{SigningKey, TokenIssuer, TokenVerifier};
+use crate::{AccessToken, Authorization, BackendError, Claims, ClientId, RandomSource, Scope, json};
 
 /// Issues JWTs of RFC 9068. Nothing is kept: whoever has the public key can check one, and it ends when it expires.
 ///
@@ -71,7 +72,7 @@ impl JwtIssuer {
             exp: claims.expires_at().unix_timestamp(),
             iat: claims.issued_at().unix_timestamp(),
             jti: &BASE64_URL_SAFE_NO_PAD.encode(jti),
-            scope: claims.scope().map(crate::Scope::as_str),
+            scope: claims.scope().map(Scope::as_str),
             resources: claims.authorization(),
         };
         let payload = to_json(&payload);
@@ -83,6 +84,35 @@ impl JwtIssuer {
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(&*signature, &mut token);
         Ok(AccessToken::new(token)?)
+    }
+}
+
+impl JwtIssuer {
+    /// What a token of this issuer says, if it counts at `now`; [`TokenVerifier::verify`] for hosts without an executor.
+    ///
+    /// A token has to be what [`sign`](Self::sign) makes, to the letter of its header: nothing in it chooses how it is checked
+    /// (RFC 8725 §3.1).
+    #[must_use]
+    pub fn check(&self, token: &str, now: OffsetDateTime) -> Option<Claims> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let payload = signed.strip_prefix(&self.header)?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        if !self.key.verify(signed.as_bytes(), &signature) {
+            return None;
+        }
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
+        let payload: Checked = serde_json::from_slice(&payload).ok()?;
+        let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
+        let claims = Claims::new(payload.client_id, time(payload.iat)?, time(payload.exp)?)
+            .with_scope(payload.scope)
+            .with_authorization(payload.resources);
+        (payload.iss == self.issuer && payload.aud == self.audience && now < claims.expires_at()).then_some(claims)
+    }
+}
+
+impl TokenVerifier for JwtIssuer {
+    async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+        Ok(self.check(token, now))
     }
 }
 
@@ -114,6 +144,18 @@ struct Payload<'a> {
     resources: &'a Authorization,
 }
 
+/// What is read of a payload whose signature is right.
+#[derive(Deserialize)]
+struct Checked {
+    iss: String,
+    aud: String,
+    client_id: ClientId,
+    exp: i64,
+    iat: i64,
+    scope: Option<Scope>,
+    resources: Authorization,
+}
+
 /// Zeroed afterwards, since payload and signature together are the token.
 fn to_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(512));
@@ -124,10 +166,9 @@ fn to_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use time::OffsetDateTime;
 
     use super::*;
-    use crate::{ClientId, Scope, SigningAlgorithm, TenantName};
+    use crate::{SigningAlgorithm, TenantName};
 
     fn issuer() -> JwtIssuer {
         JwtIssuer::new("https://auth.example.com", SigningKey::generate(SigningAlgorithm::EdDsa).unwrap())
@@ -165,6 +206,57 @@ mod tests {
         expected["resources"] = json!({"*": ["read"], "acme": ["edit", "read"]});
         let issuer = issuer.with_audience("https://api.example.com");
         assert_eq!(payload(&issuer.sign(&claims).unwrap()), expected);
+    }
+
+    #[test]
+    fn rfc9068_4_a_token_counts_here_and_now_or_not_at_all() {
+        const RSA: &[u8] = include_bytes!("../../tests/keys/rsa2048.pem");
+        let keys = [
+            SigningKey::generate(SigningAlgorithm::EdDsa),
+            SigningKey::generate(SigningAlgorithm::Es256),
+            SigningKey::from_pkcs8_pem(SigningAlgorithm::Rs256, RSA),
+            SigningKey::from_pkcs8_pem(SigningAlgorithm::Ps256, RSA),
+        ];
+        let acme = (TenantName::parse("acme").unwrap(), ["read"].into_iter().collect());
+        let said = claims()
+            .with_scope(Scope::parse("r tenant:acme").unwrap())
+            .with_authorization(Authorization::new(["read"].into_iter().collect(), [acme]));
+        for key in keys {
+            let issuer = JwtIssuer::new("https://auth.example.com", key.unwrap());
+            let token = issuer.sign(&said).unwrap();
+            let now = said.issued_at();
+            let read = issuer.check(token.expose(), now).unwrap();
+            assert_eq!((read.client_id(), read.scope()), (said.client_id(), said.scope()));
+            assert_eq!(read.authorization(), said.authorization());
+            let expiry = read.expires_at();
+            assert!(issuer.check(token.expose(), expiry - time::Duration::NANOSECOND).is_some());
+            assert!(issuer.check(token.expose(), expiry).is_none(), "expired");
+
+            let parts: Vec<_> = token.expose().split('.').collect();
+            let [header, payload, signature] = parts.try_into().unwrap();
+            let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#);
+            let other = issuer.sign(&claims()).unwrap();
+            let other = other.expose().split('.').nth(1).unwrap();
+            for forged in [
+                format!("{header}.{other}.{signature}"),
+                format!("{none}.{payload}."),
+                format!("{none}.{payload}.{signature}"),
+                format!("{header}.{payload}."),
+                format!("{header}.{payload}"),
+                format!("{header}.{payload}.{signature}.{signature}"),
+                format!("{header}.{payload}.{}", &signature[..signature.len() - 4]),
+                format!(".{payload}.{signature}"),
+                header.into(),
+                String::new(),
+            ] {
+                assert!(issuer.check(&forged, now).is_none(), "{forged}");
+            }
+            let mut elsewhere = issuer.with_audience("https://api.example.com");
+            assert!(elsewhere.check(token.expose(), now).is_none(), "for another audience");
+            elsewhere.issuer = "https://other.example.com".into();
+            elsewhere.audience = "https://auth.example.com".into();
+            assert!(elsewhere.check(token.expose(), now).is_none(), "of another issuer");
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use ring::{
     rand::SystemRandom,
     rsa::PublicKeyComponents,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
-        RsaEncoding, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
+        RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
@@ -180,6 +181,20 @@ impl SigningKey {
                 Ok(signature)
             }
         }
+    }
+}
+
+impl SigningKey {
+    /// Whether `signature` is this key's over `message`.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let (algorithm, key): (&dyn VerificationAlgorithm, &[u8]) = match (&self.pair, self.algorithm()) {
+            (KeyPair::Ed25519(pair), _) => (&ED25519, pair.public_key().as_ref()),
+            (KeyPair::P256(pair), _) => (&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
+            (KeyPair::Rsa(pair, _), SigningAlgorithm::Ps256) => (&RSA_PSS_2048_8192_SHA256, pair.public_key().as_ref()),
+            (KeyPair::Rsa(pair, _), _) => (&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()),
+        };
+        UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Opaque tokens: random, and worth nothing without the row that a store keeps.
 
-use super::TokenIssuer;
-use crate::{AccessToken, BackendError, Claims, RandomSource, TokenStore};
+use time::OffsetDateTime;
+
+use super::{TokenIssuer, TokenVerifier};
+use crate::{AccessToken, BackendError, Claims, RandomSource, TokenHash, TokenStore};
 
 /// Issues 256 random bits and keeps what they stand for in a [`TokenStore`], under their hash only: who reads the store
 /// learns no token.
@@ -35,5 +37,12 @@ impl<S: TokenStore> TokenIssuer for OpaqueIssuer<S> {
         let token = AccessToken::generate(&self.random)?;
         self.tokens.insert(token.hash(), claims.clone()).await?;
         Ok(token)
+    }
+}
+
+impl<S: TokenStore> TokenVerifier for OpaqueIssuer<S> {
+    async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+        let claims = self.tokens.find(&TokenHash::of(token)).await?;
+        Ok(claims.filter(|claims| now < claims.expires_at()))
     }
 }
