@@ -2,7 +2,7 @@
 
 mod hash;
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::digest::{Digest, SHA256, digest};
@@ -138,6 +138,23 @@ impl TokenHash {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl TokenHash {
+    /// The bytes as base64url, 43 characters: what an API key is named by, and a key where keys are texts.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+impl FromStr for TokenHash {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(ParseError("the hash of a token is 32 bytes as base64url, 43 characters"))
     }
 }
 

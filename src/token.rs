@@ -23,13 +23,14 @@ pub(crate) struct Grant {
     pub(crate) client_id: ClientId,
     pub(crate) scope: Option<Scope>,
     pub(crate) authorization: Authorization,
+    pub(crate) api_key_label: Option<String>,
 }
 
 impl Claims {
     /// What a token of this client says that is good from `issued_at` until `expires_at`: no scope, and no resources yet.
     #[must_use]
     pub fn new(client_id: ClientId, issued_at: OffsetDateTime, expires_at: OffsetDateTime) -> Self {
-        let grant = Grant { client_id, scope: None, authorization: Authorization::default() };
+        let grant = Grant { client_id, scope: None, authorization: Authorization::default(), api_key_label: None };
         Self::of_grant(Arc::new(grant), issued_at, expires_at)
     }
 
@@ -51,6 +52,13 @@ impl Claims {
         self
     }
 
+    /// Of an API key: a token that was made by an administrator, for long. The label is for people.
+    #[must_use]
+    pub fn with_api_key_label(mut self, label: impl Into<Option<String>>) -> Self {
+        Arc::make_mut(&mut self.grant).api_key_label = label.into();
+        self
+    }
+
     /// Whom it was issued to, `client_id` and in this grant also `sub` (RFC 9068 §2.2).
     #[must_use]
     pub fn client_id(&self) -> &ClientId {
@@ -67,6 +75,12 @@ impl Claims {
     #[must_use]
     pub fn authorization(&self) -> &Authorization {
         &self.grant.authorization
+    }
+
+    /// The label of an API key, which may be empty; `None` for what a client got by asking for it.
+    #[must_use]
+    pub fn api_key_label(&self) -> Option<&str> {
+        self.grant.api_key_label.as_deref()
     }
 
     /// When the request for it arrived, `iat`.

@@ -29,7 +29,9 @@ pub(super) async fn keeps_all_that_a_token_says(store: &impl TokenStore) {
     let full = claims(&ClientId::parse(unique("Client ' \" \\ %")).unwrap(), now)
         .with_scope(Scope::parse("read https://api.example.com/'%_ tenant:acme").unwrap())
         .with_authorization(Authorization::new(["authz:superuser", "r"].into_iter().collect(), tenants));
-    for claims in [bare, full] {
+    let api_key = claims(&client(), now).with_api_key_label("a label: é ' \" \\ %".to_owned());
+    let unlabelled = claims(&client(), now).with_api_key_label(String::new());
+    for claims in [bare, full, api_key, unlabelled] {
         let hash = keep(name, store, &claims).await;
         let found = store.find(&hash).await.or_stop(name);
         check(name, found.as_ref() == Some(&claims), format_args!("{claims:?} was kept, {found:?} was found"));

@@ -1,6 +1,5 @@
 use std::{collections::HashMap, error::Error, fmt, sync::Arc, time::Duration};
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use redis::{
     Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
@@ -188,7 +187,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
         let (next, scored): (u64, Vec<(String, String)>) = self.ask(&scan).await?;
         let mut rows = JoinSet::new();
         for (member, _) in scored {
-            let (store, hash) = (self.clone(), parse_member(&member)?);
+            let (store, hash) = (self.clone(), member.parse()?);
             rows.spawn(async move {
                 let row = store.row("GET", &member).await?;
                 Ok::<_, Failure>(row.map(|claims| (hash, claims)))
@@ -212,17 +211,17 @@ impl<C> fmt::Debug for RedisStore<C> {
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> TokenStore for RedisStore<C> {
     /// Both keys are written at the same time. Where only one of them is, the call fails, so nobody has the token.
     async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
-        let member = member(&hash);
+        let member = hash.to_text();
         let both = async { tokio::try_join!(self.keep_row(&member, &claims), self.keep_member(&member, &claims)) };
         within(self.deadline, both).await.map(drop)
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
-        within(self.deadline, self.standing("GET", &member(hash))).await
+        within(self.deadline, self.standing("GET", &hash.to_text())).await
     }
 
     async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
-        Ok(within(self.deadline, self.standing("GETDEL", &member(hash))).await?.is_some())
+        Ok(within(self.deadline, self.standing("GETDEL", &hash.to_text())).await?.is_some())
     }
 
     async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
@@ -260,7 +259,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> TokenStore for RedisStor
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> ReplayStore for RedisStore<C> {
     async fn claim(&self, id: &str, _: OffsetDateTime, expires_at: OffsetDateTime) -> Result<Claim, BackendError> {
         // Strangers choose the ids; their hashes are short.
-        let key = self.key("claim", &member(&TokenHash::of(id)));
+        let key = self.key("claim", &TokenHash::of(id).to_text());
         let mut set = cmd("SET");
         set.arg(key).arg(1).arg("NX").arg("PXAT").arg(milliseconds(expires_at));
         let set: Option<String> = within(self.deadline, self.ask(&set)).await?;
@@ -275,6 +274,7 @@ struct Row {
     client_id: ClientId,
     scope: Option<Scope>,
     authorization: Authorization,
+    api_key_label: Option<String>,
     /// In nanoseconds since 1970.
     issued_at: i128,
     /// In nanoseconds since 1970.
@@ -288,6 +288,7 @@ impl Row {
             client_id: claims.client_id().clone(),
             scope: claims.scope().cloned(),
             authorization: claims.authorization().clone(),
+            api_key_label: claims.api_key_label().map(String::from),
             issued_at: claims.issued_at().unix_timestamp_nanos(),
             expires_at: claims.expires_at().unix_timestamp_nanos(),
         }
@@ -300,21 +301,13 @@ impl Row {
         let issued_at = OffsetDateTime::from_unix_timestamp_nanos(row.issued_at)?;
         let expires_at = OffsetDateTime::from_unix_timestamp_nanos(row.expires_at)?;
         let claims = Claims::new(row.client_id, issued_at, expires_at);
-        Ok(claims.with_scope(row.scope).with_authorization(row.authorization))
+        let claims = claims.with_scope(row.scope).with_authorization(row.authorization);
+        Ok(claims.with_api_key_label(row.api_key_label))
     }
 }
 
 fn stands(claims: &Claims, revoked: Option<OffsetDateTime>) -> bool {
     revoked.is_none_or(|at| claims.issued_at() > at)
-}
-
-fn member(hash: &TokenHash) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(hash.as_bytes())
-}
-
-fn parse_member(text: &str) -> Result<TokenHash, Failure> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    Ok(TokenHash::from_bytes(bytes.ok_or("a token's hash is not of the form known here")?))
 }
 
 /// Added to a date, so that none is negative: more nanoseconds than there are between 1970 and any date.

@@ -24,8 +24,8 @@ pub(super) const DELETED_AT_ONCE: usize = 500;
 /// A client's version, its text, and its roles as `{"ID": [RESOURCE, …] or null, …}`.
 pub(super) type ClientRow = (i64, String, String);
 
-/// A token's hash, client, scope, authorization map, and the times of its issue and its expiry.
-pub(super) type TokenRow = (Vec<u8>, String, Option<String>, String, i64, i64);
+/// A token's hash, client, scope, authorization map, label if it is an API key, and the times of its issue and its expiry.
+pub(super) type TokenRow = (Vec<u8>, String, Option<String>, String, Option<String>, i64, i64);
 
 pub(super) fn client((_, stored, roles): &ClientRow) -> Result<Client, BackendError> {
     let mut roles: BTreeMap<RoleId, Option<Resources>> = parsed(roles)?;
@@ -37,12 +37,13 @@ pub(super) fn role((id, resources): &(String, String)) -> Result<Role, BackendEr
 }
 
 pub(super) fn token(
-    (hash, client_id, scope, authorization, issued_at, expires_at): TokenRow,
+    (hash, client_id, scope, authorization, api_key_label, issued_at, expires_at): TokenRow,
 ) -> Result<(TokenHash, Claims), BackendError> {
     let hash = hash.try_into().map_err(|_| BackendError::new("a token's hash is not of its length"))?;
     let claims = Claims::new(ClientId::parse(client_id)?, time(issued_at), time(expires_at))
         .with_scope(scope.map(Scope::parse).transpose()?)
-        .with_authorization(parsed(&authorization)?);
+        .with_authorization(parsed(&authorization)?)
+        .with_api_key_label(api_key_label);
     Ok((TokenHash::from_bytes(hash), claims))
 }
 
@@ -229,6 +230,7 @@ macro_rules! sql_store {
                     .bind(claims.client_id().as_str())
                     .bind(claims.scope().map(Scope::as_str))
                     .bind(json::text(claims.authorization()))
+                    .bind(claims.api_key_label())
                     .bind(sql::nanoseconds(claims.issued_at()))
                     .bind(sql::nanoseconds(claims.expires_at()));
                 self.execute(insert).await?;

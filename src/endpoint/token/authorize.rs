@@ -105,6 +105,7 @@ impl<'a> AuthenticatedRequest<'a> {
             client_id: client.client_id().clone(),
             scope: granted.scope(),
             authorization: Authorization::new(client.global().clone(), granted.tenants),
+            api_key_label: None,
         });
         // What depends on tenants that are not assigned is not the client's alone to say.
         if existing.is_empty() {

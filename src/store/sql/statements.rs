@@ -81,7 +81,8 @@ statements! {
         format!("SELECT id, resources FROM {}role WHERE id >= $1 AND id < $2 ORDER BY id", d.schema)
     };
     insert_token = |d| format!(
-        "INSERT INTO {}token (hash, client_id, scope, resources, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO {}token (hash, client_id, scope, resources, api_key_label, issued_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         d.schema,
     );
     find_token = |d| format!("{} WHERE hash = $1 AND {}", token(d), stands(d));
@@ -109,7 +110,10 @@ fn named(d: &Dialect) -> String {
 }
 
 fn token(d: &Dialect) -> String {
-    format!("SELECT hash, client_id, scope, resources, issued_at, expires_at FROM {}token AS t", d.schema)
+    format!(
+        "SELECT hash, client_id, scope, resources, api_key_label, issued_at, expires_at FROM {}token AS t",
+        d.schema
+    )
 }
 
 /// Whether the token `t` has not been revoked with all others of its client.
@@ -147,7 +151,7 @@ impl Dialect {
                 "token",
                 format!(
                     "hash {bytes} PRIMARY KEY, client_id {text} NOT NULL, scope {text}, resources {text} NOT NULL, \
-                     issued_at {integer} NOT NULL, expires_at {integer} NOT NULL"
+                     api_key_label {text}, issued_at {integer} NOT NULL, expires_at {integer} NOT NULL"
                 ),
             ),
             index("token_by_client", "token (client_id, expires_at)"),
