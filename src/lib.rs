@@ -51,6 +51,9 @@ pub use server::AuthorizationServer;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use sqlx;
+#[cfg(feature = "cached")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
+pub use store::Cached;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use store::PostgresStore;

@@ -1,5 +1,7 @@
 //! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
+#[cfg(feature = "cached")]
+mod cached;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod deadline;
 mod memory;
@@ -20,6 +22,9 @@ use std::{fmt, future::Future, sync::Arc};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisStore;
+#[cfg(feature = "cached")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
+pub use cached::Cached;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
