@@ -2,7 +2,7 @@
 
 mod value;
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, mem, time::Duration};
 
 use humantime::format_duration;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -12,18 +12,21 @@ pub(crate) use value::Value;
 
 /// The configuration of an [`AuthorizationServer`](crate::AuthorizationServer); always a valid one.
 ///
-/// It deserializes from the section `openidconnect` of any format that serde reads: from the file as a whole, whose other
-/// sections are left alone, or from the section itself as a member of the host's own settings. INI goes through the crate
-/// `config`:
+/// It deserializes from the section `openidconnect` of any format that serde reads: from the file as a whole, or from the
+/// section itself as a member of the host's own settings. From a whole file it takes `cache_expiration` too, which stands in
+/// the section `seacatauth:client`. Other sections, and the other keys of that one, are left alone. INI goes through the
+/// crate `config`:
 ///
 /// ```
 /// use client_credentials::Config;
 /// use config::{File, FileFormat};
 ///
-/// let file = "[openidconnect]\nclient_credentials_grant_expiration=10m\nbearer_realm=asab\n";
+/// let file = "[openidconnect]\nclient_credentials_grant_expiration=10m\nbearer_realm=asab\n\
+///             [seacatauth:client]\ncache_expiration=30 s\n";
 /// let file = config::Config::builder().add_source(File::from_str(file, FileFormat::Ini)).build()?;
 /// let config: Config = file.try_deserialize()?;
 /// assert_eq!(config.client_credentials_grant_expiration().as_secs(), 600);
+/// assert_eq!(config.cache_expiration().as_secs(), 30);
 /// # Ok::<(), config::ConfigError>(())
 /// ```
 ///
@@ -38,8 +41,10 @@ pub(crate) use value::Value;
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
+/// | `cache_expiration`, in `seacatauth:client` | `30s` | how long clients are kept in memory by a host that has `Cached` over its store; `0`: not at all |
 ///
-/// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key that is not in the table is refused.
+/// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key of the section `openidconnect` that is not in the
+/// table is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     expiration: Duration,
@@ -51,6 +56,7 @@ pub struct Config {
     max_scope_tokens: usize,
     max_tenants: usize,
     unknown_client_secret_hash: ClientSecretHash,
+    cache_expiration: Duration,
 }
 
 impl Default for Config {
@@ -65,6 +71,7 @@ impl Default for Config {
             max_scope_tokens: 64,
             max_tenants: 256,
             unknown_client_secret_hash: ClientSecretHash::decoy(SecretClass::Generated),
+            cache_expiration: Duration::from_secs(30),
         }
     }
 }
@@ -151,6 +158,12 @@ impl Config {
         Self { unknown_client_secret_hash, ..self }
     }
 
+    /// Sets how long clients are kept in memory; with zero they are not.
+    #[must_use]
+    pub fn with_cache_expiration(self, cache_expiration: Duration) -> Self {
+        Self { cache_expiration, ..self }
+    }
+
     /// The lifetime of a token.
     #[must_use]
     pub const fn client_credentials_grant_expiration(&self) -> Duration {
@@ -205,6 +218,12 @@ impl Config {
         &self.unknown_client_secret_hash
     }
 
+    /// How long clients are kept in memory. Nothing in this crate does so by itself: it is for the host to give to `Cached`.
+    #[must_use]
+    pub const fn cache_expiration(&self) -> Duration {
+        self.cache_expiration
+    }
+
     /// Sets one key of a file; what several keys must hold between them is [`checked`](Self::checked) after the last.
     fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
         let wrong = |expected| ConfigError::new(key, value, expected);
@@ -228,6 +247,9 @@ impl Config {
                         ConfigError::new(key, "…", format!("`generated`, `chosen` or a hash: {expected}"))
                     })?,
                 }
+            }
+            CACHE_EXPIRATION => {
+                self.cache_expiration = duration::parse_any(value).ok_or_else(|| wrong(ANY_DURATION.into()))?;
             }
             // Its value is not repeated: it was meant for something else, and may be a secret.
             _ => return Err(ConfigError::new(key, "…", format!("one of the keys `{}`", KEYS.join("`, `")))),
@@ -267,10 +289,16 @@ impl Config {
     }
 }
 
+const SECTION: &str = "openidconnect";
 const EXPIRATION: &str = "client_credentials_grant_expiration";
 const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
+/// The one key here of the section [`CLIENT_SECTION`].
+const CACHE_EXPIRATION: &str = "cache_expiration";
+const CLIENT_SECTION: &str = "seacatauth:client";
 const ABOVE_ZERO: &str = "a whole number above zero";
+const ANY_DURATION: &str = "a duration such as `30 s`, `10m` or `600`, or `0` to keep nothing";
+/// The keys of the section `openidconnect`.
 const KEYS: [&str; 9] = [
     EXPIRATION,
     MAX_EXPIRATION,
@@ -327,24 +355,35 @@ impl<'de> Deserialize<'de> for Config {
             return Err(D::Error::custom("this is not a section"));
         };
         let is_ours = |key: &str| KEYS.contains(&key);
-        let section = match whole.remove("openidconnect") {
+        let outside =
+            |key: &str, section| D::Error::custom(format_args!("`{key}` stands outside the section `{section}`"));
+        let has_sections = whole.values().any(|value| matches!(value, Value::Section(_)));
+        let mut client = match whole.remove(CLIENT_SECTION) {
+            Some(Value::Section(section)) => section,
+            Some(_) => return Err(D::Error::custom(format_args!("`{CLIENT_SECTION}` is not a section"))),
+            None => BTreeMap::new(),
+        };
+        let section = match whole.remove(SECTION) {
             Some(Value::Section(section)) => match whole.keys().find(|key| is_ours(key)) {
-                Some(key) => {
-                    return Err(D::Error::custom(format_args!("`{key}` stands outside the section `openidconnect`")));
-                }
+                Some(key) => return Err(outside(key, SECTION)),
                 None => section,
             },
-            Some(_) => return Err(D::Error::custom("`openidconnect` is not a section")),
+            Some(_) => return Err(D::Error::custom(format_args!("`{SECTION}` is not a section"))),
             // The section itself, or a file without it: told by a key that is ours, or by there being nothing but keys.
-            None if whole.keys().any(|key| is_ours(key))
-                || !whole.values().any(|value| matches!(value, Value::Section(_))) =>
-            {
-                whole.into_iter().filter(|(_, value)| !matches!(value, Value::Section(_))).collect()
+            None if whole.keys().any(|key| is_ours(key)) || !has_sections => {
+                mem::take(&mut whole).into_iter().filter(|(_, value)| !matches!(value, Value::Section(_))).collect()
             }
             None => BTreeMap::new(),
         };
+        if let Some(key) = client.keys().find(|key| is_ours(key)) {
+            return Err(outside(key, SECTION));
+        }
+        if whole.contains_key(CACHE_EXPIRATION) || section.contains_key(CACHE_EXPIRATION) {
+            return Err(outside(CACHE_EXPIRATION, CLIENT_SECTION));
+        }
         section
             .into_iter()
+            .chain(client.remove_entry(CACHE_EXPIRATION))
             .try_fold(Self::default(), |config, (key, value)| match value {
                 Value::Text(text) => config.set(&key, &text),
                 Value::Section(_) | Value::Other => Err(ConfigError::new(&key, "…", "a text or a number".into())),

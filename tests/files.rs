@@ -19,22 +19,28 @@ fn seacat_auth_configuration() {
     let config = configured(ini, FileFormat::Ini).unwrap();
     assert_eq!(config.client_credentials_grant_expiration().as_secs(), 600);
     assert_eq!(config.bearer_realm(), "asab");
+    assert_eq!(config.cache_expiration().as_secs(), 30);
     assert_eq!(configured("", FileFormat::Ini).unwrap(), Config::default());
     assert_eq!(Config::default().client_credentials_grant_expiration().as_secs(), 180);
+    assert_eq!(Config::default().cache_expiration().as_secs(), 30);
 }
 
 #[test]
 fn the_same_from_any_format() {
-    let ini = "[openidconnect]\nclient_credentials_grant_expiration=4 h\nmax_body_bytes=100\nbearer_realm=elsewhere\n";
-    let toml = "[openidconnect]\nclient_credentials_grant_expiration = 14400\nmax_body_bytes = 100\nbearer_realm = \"elsewhere\"\n";
-    let json = r#"{"openidconnect": {"client_credentials_grant_expiration": "4h", "max_body_bytes": 100, "bearer_realm": "elsewhere"}}"#;
+    let ini = "[openidconnect]\nclient_credentials_grant_expiration=4 h\nmax_body_bytes=100\nbearer_realm=elsewhere\n\
+               [seacatauth:client]\nclient_secret_expiration=30 d\ncache_expiration=1m\n";
+    let toml = "[openidconnect]\nclient_credentials_grant_expiration = 14400\nmax_body_bytes = 100\nbearer_realm = \"elsewhere\"\n\
+                [\"seacatauth:client\"]\ncache_expiration = 60\nothers = [1]\n";
+    let json = r#"{"openidconnect": {"client_credentials_grant_expiration": "4h", "max_body_bytes": 100, "bearer_realm": "elsewhere"},
+                   "seacatauth:client": {"cache_expiration": "60", "others": {"x": null}}}"#;
     let config = configured(ini, FileFormat::Ini).unwrap();
-    assert_eq!(config.max_body_bytes(), 100);
+    assert_eq!((config.max_body_bytes(), config.cache_expiration().as_secs()), (100, 60));
     assert_eq!(config, configured(toml, FileFormat::Toml).unwrap());
     assert_eq!(config, configured(json, FileFormat::Json).unwrap());
     assert_eq!(config, serde_json::from_str(json).unwrap());
 
-    // As a part of the host's own settings, and as the section alone.
+    // As a part of the host's own settings, and as the section alone: then the other section is the host's.
+    let config = config.with_cache_expiration(Config::default().cache_expiration());
     #[derive(serde::Deserialize)]
     struct Settings {
         openidconnect: Config,
@@ -56,6 +62,17 @@ fn a_key_outside_its_section_is_taken_or_refused_never_ignored() {
         (r#"{"openidconnect": {"max_parameters": 5}, "openidconnect": {}}"#, "more than once"),
         (r#"{"openidconnect": {"max_parameters": 5, "max_parameters": 6}}"#, "more than once"),
         ("[]", "not a section"),
+        (r#"{"cache_expiration": "0"}"#, "`cache_expiration` stands outside the section `seacatauth:client`"),
+        (r#"{"cache_expiration": "0", "web": {}}"#, "`cache_expiration` stands outside"),
+        (r#"{"cache_expiration": "0", "openidconnect": {}}"#, "`cache_expiration` stands outside"),
+        (r#"{"openidconnect": {"cache_expiration": "0"}}"#, "`cache_expiration` stands outside"),
+        (
+            r#"{"seacatauth:client": {"bearer_realm": "x"}}"#,
+            "`bearer_realm` stands outside the section `openidconnect`",
+        ),
+        (r#"{"seacatauth:client": {"cache_expiration": [1]}}"#, "`cache_expiration`"),
+        (r#"{"seacatauth:client": {"cache_expiration": "1", "cache_expiration": "2"}}"#, "more than once"),
+        (r#"{"seacatauth:client": "HUNTER2"}"#, "`seacatauth:client` is not a section"),
         (r#"{"max_parameters": 5, "max_bodybytes": 5}"#, "`max_bodybytes`"),
         (r#"{"openidconnect": 1}"#, "`openidconnect`"),
         (r#"{"openidconnect": {"max_parameters": [1]}}"#, "`max_parameters`"),
@@ -69,6 +86,9 @@ fn a_key_outside_its_section_is_taken_or_refused_never_ignored() {
     }
     let others = r#"{"log_level": "info", "web": {"x": [1, null]}, "seacatauth:client": {}}"#;
     assert_eq!(serde_json::from_str::<Config>(others).unwrap(), Config::default());
+    let both = "client_credentials_grant_expiration=10m\n[seacatauth:client]\ncache_expiration=0\n";
+    let both = configured(both, FileFormat::Ini).unwrap();
+    assert_eq!((both.client_credentials_grant_expiration().as_secs(), both.cache_expiration().as_secs()), (600, 0));
 }
 
 #[test]
@@ -90,6 +110,21 @@ fn durations_in_the_configuration() {
         let config =
             configured(&format!("[openidconnect]\nclient_credentials_grant_expiration={text}\n"), FileFormat::Ini);
         assert_eq!(config.unwrap().client_credentials_grant_expiration().as_secs(), seconds, "{text}");
+    }
+}
+
+#[test]
+fn the_expiration_of_the_cache_may_be_any_duration() {
+    for (text, milliseconds) in
+        [("30 s", 30_000), ("1m", 60_000), ("600", 600_000), ("500ms", 500), ("0", 0), ("0 s", 0)]
+    {
+        let config = configured(&format!("[seacatauth:client]\ncache_expiration={text}\n"), FileFormat::Ini).unwrap();
+        assert_eq!(config.cache_expiration().as_millis(), milliseconds, "{text}");
+    }
+    for value in ["never", "-1", "30 parsecs", ""] {
+        let ini = format!("[seacatauth:client]\ncache_expiration={value}\n");
+        let error = configured(&ini, FileFormat::Ini).unwrap_err().to_string();
+        assert!(error.contains(&format!("`cache_expiration` is `{value}`")) && error.contains("`30 s`"), "{error}");
     }
 }
 
@@ -314,6 +349,10 @@ proptest! {
             if let Err(error) = Config::deserialize(&json) {
                 prop_assert!(error.to_string().contains(&format!("`{key}`")), "{}", error);
             }
+        }
+        let json = serde_json::json!({"seacatauth:client": {"cache_expiration": value}});
+        if let Err(error) = Config::deserialize(&json) {
+            prop_assert!(error.to_string().contains("`cache_expiration`"), "{}", error);
         }
     }
 }
