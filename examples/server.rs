@@ -1,12 +1,13 @@
 //! A whole token endpoint at the address and path of SeaCat Auth's, over HTTPS, ready to be asked with curl.
 //!
 //!     cargo run --example server
-//!     cargo run --example server --features sqlite,postgres
+//!     cargo run --example server --features sqlite,postgres,cached
 //!     cargo run --example server -- --help
 //!
 //! Without `--clients` it makes a demo client where there is none at all, and prints the command that mints a token with it.
 //! With the feature `sqlite` clients and tokens are in a file unless `--database` says otherwise, and are still there after
-//! the next start.
+//! the next start. With the feature `cached` the clients of a database are kept in memory for the `cache_expiration` of the
+//! configuration.
 #![allow(clippy::print_stdout, reason = "it is the output")]
 
 use std::{
@@ -30,6 +31,8 @@ use axum::{
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::{Parser, ValueEnum};
+#[cfg(feature = "cached")]
+use client_credentials::Cached;
 #[cfg(feature = "postgres")]
 use client_credentials::PostgresStore;
 #[cfg(feature = "sqlite")]
@@ -45,7 +48,7 @@ use zeroize::Zeroizing;
 /// The token endpoint of an OAuth 2.0 authorization server, at /openidconnect/token.
 #[derive(Parser)]
 struct Arguments {
-    /// An INI file with a section [openidconnect].
+    /// An INI file with a section [openidconnect], and [seacatauth:client] for the `cache_expiration`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A JSON file of clients and roles, to be added to those that are there; where there are none, without it, there is one
@@ -132,7 +135,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let default = || Database::Sqlite(arguments.state.join("clients.db"));
     #[cfg(not(feature = "sqlite"))]
     let default = || Database::Memory;
-    let (store, tokens, demo) = open(arguments.database.unwrap_or_else(default), clients.as_ref()).await?;
+    let database = arguments.database.unwrap_or_else(default);
+    #[cfg(feature = "cached")]
+    let is_memory = matches!(database, Database::Memory);
+    let (store, tokens, demo) = open(database, clients.as_ref()).await?;
+    #[cfg(feature = "cached")]
+    let store = if is_memory {
+        store
+    } else {
+        AnyClientStore::new(Cached::new(store).with_cache_expiration(config.cache_expiration()))
+    };
 
     println!("Token endpoint: {url}/openidconnect/token");
     let mut curl = String::from("curl");

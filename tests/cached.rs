@@ -2,10 +2,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod common;
+#[path = "common/running.rs"]
+mod running;
 #[path = "common/servers.rs"]
 mod servers;
 
 use std::{
+    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,6 +18,8 @@ use client_credentials::{
     AnyClientRegistry, AnyClientStore, Cached, Client, ClientRegistry, ClientStore as _, MemoryStore, PostgresStore,
     Registered, Role, SqliteStore, conformance,
 };
+use common::{SECRET, basic};
+use running::{PATH, server};
 use servers::{POSTGRES, Postgres};
 
 /// A registry with these clients in it. Each is asked for before, so that it is known to be unknown.
@@ -97,6 +103,31 @@ async fn a_client_removed_elsewhere_is_gone_after_the_expiration() {
     assert!(found.is_some() || read.elapsed() >= expiration);
     tokio::time::sleep(expiration).await;
     assert!(elsewhere.find_client("a").await.unwrap().is_none());
+}
+
+#[test]
+fn the_server_of_the_examples_keeps_clients_as_long_as_its_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let client =
+        format!(r#"[{{"client_id": "billing", "client_secret": "{SECRET}", "seacatauth_credentials": true}}]"#);
+    fs::write(path("clients.json"), client).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (expiration, status) in [("1 h", 200), ("0", 401)] {
+        fs::write(path("server.conf"), format!("[seacatauth:client]\ncache_expiration={expiration}\n")).unwrap();
+        let database = format!("sqlite:{}", path("clients.db"));
+        let (config, clients) = (path("server.conf"), path("clients.json"));
+        let arguments = ["--http", "--config", &config, "--clients", &clients, "--database", &database];
+        let running = server(folder.path(), &arguments, "Token endpoint: ");
+        let mint = || basic("billing", SECRET, "grant_type=client_credentials").send(running.address(), PATH);
+        mint().granted(None);
+        runtime.block_on(async {
+            let elsewhere = SqliteStore::open(path("clients.db")).await.unwrap();
+            assert!(elsewhere.delete(&"billing".parse().unwrap()).await.unwrap());
+            elsewhere.close().await;
+        });
+        assert_eq!(mint().status, status, "{expiration}");
+    }
 }
 
 /// A hundred who ask a dead database wait for its deadline together.
