@@ -94,6 +94,8 @@ async fn no_public_type_prints_a_secret() {
     watch.print(&store);
     watch.print(&AnyClientStore::new(store.clone()));
     watch.print(&AnyTokenStore::new(store.clone()));
+    #[cfg(feature = "cached")]
+    watch.print(&client_credentials::Cached::new(store.clone()));
     watch.print(&AnyTokenIssuer::new(OpaqueIssuer::new(store.clone())));
 
     // A request at each step, with the secret in the header and in the body.
