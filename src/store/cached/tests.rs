@@ -2,7 +2,7 @@ use std::{
     cell::Cell,
     pin::pin,
     sync::{
-        Mutex,
+        Barrier, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
@@ -13,6 +13,7 @@ use std::{
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet, yield_now},
+    time::timeout,
 };
 
 use super::*;
@@ -43,7 +44,7 @@ impl Gate {
     }
 }
 
-/// A store that counts what it is asked, and that can be held up, and fail, when it has read or written.
+/// A store that counts what it is asked, and that can be held up before it writes, and held up and fail afterwards.
 #[derive(Clone, Default)]
 struct Slow(Arc<Inner>);
 
@@ -52,6 +53,8 @@ struct Inner {
     store: MemoryStore,
     asked: AtomicUsize,
     reads: Gate,
+    begun: AtomicUsize,
+    begins: Gate,
     written: AtomicUsize,
     writes: Gate,
     fails: AtomicBool,
@@ -66,10 +69,13 @@ impl Slow {
         if self.0.fails.load(SeqCst) { Err(BackendError::new("told to fail")) } else { Ok(answer) }
     }
 
-    async fn wrote<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
+    async fn write<T>(&self, write: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
+        self.0.begun.fetch_add(1, SeqCst);
+        self.0.begins.pass().await;
+        let answer = write.await?;
         self.0.written.fetch_add(1, SeqCst);
         self.0.writes.pass().await;
-        self.or_fail(answer?)
+        self.or_fail(answer)
     }
 }
 
@@ -88,7 +94,7 @@ impl ClientStore for Slow {
 
 impl ClientRegistry for Slow {
     async fn register(&self, client: Client) -> Result<Registered, BackendError> {
-        self.wrote(self.0.store.register(client).await).await
+        self.write(self.0.store.register(client)).await
     }
 
     async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
@@ -96,11 +102,11 @@ impl ClientRegistry for Slow {
     }
 
     async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
-        self.wrote(self.0.store.update(client, version).await).await
+        self.write(self.0.store.update(client, version)).await
     }
 
     async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
-        self.wrote(self.0.store.delete(client_id).await).await
+        self.write(self.0.store.delete(client_id)).await
     }
 
     async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), BackendError> {
@@ -112,11 +118,11 @@ impl ClientRegistry for Slow {
     }
 
     async fn define_role(&self, role: Role) -> Result<(), BackendError> {
-        self.wrote(self.0.store.define_role(role).await).await
+        self.write(self.0.store.define_role(role)).await
     }
 
     async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
-        self.wrote(self.0.store.delete_role(id).await).await
+        self.write(self.0.store.delete_role(id)).await
     }
 
     async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
@@ -146,6 +152,12 @@ async fn until(holds: impl Fn() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(10), "it never comes");
         yield_now().await;
     }
+}
+
+/// What a look-up finds that nothing holds up.
+async fn find(cached: &Cached<Slow>) -> String {
+    let found = timeout(Duration::from_secs(10), cached.find_client("a")).await.expect("it is held up");
+    seen(found.unwrap())
 }
 
 /// What a look-up tells of a client: its name, and what its role gives.
@@ -251,16 +263,18 @@ async fn invented_identifiers_neither_grow_nor_drive_clients_out() {
         assert!(cached.find_client(id).await.unwrap().is_some());
     }
     assert_eq!(store.asked(), asked, "all clients are still there");
-    // What cannot be an identifier may be of any length.
-    assert!(cached.find_client(&"x".repeat(256)).await.unwrap().is_none());
-    assert!(cached.find_client("\0").await.unwrap().is_none());
-    assert_eq!(cached.answers.count(), (clients, unknown));
-
     for id in &ids {
         assert!(cached.find_client(id).await.unwrap().is_some());
     }
     let (clients, _) = cached.answers.count();
     assert!((50..=100).contains(&clients), "{clients} clients");
+
+    // What cannot be an identifier may be of any length.
+    let cached = Cached::new(store);
+    for id in ["x".repeat(256), "\0".into()] {
+        assert!(cached.find_client(&id).await.unwrap().is_none());
+    }
+    assert_eq!(cached.answers.count(), (0, 0));
 }
 
 #[tokio::test]
@@ -366,17 +380,25 @@ enum End {
     IsDropped,
 }
 
+/// When somebody asks after the write: before the early look-up comes back, beside it, or after it.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    Before,
+    Beside,
+    After,
+}
+
 /// A look-up reads, a write is done, and only then does the look-up come back with what it has read.
 #[tokio::test]
 async fn who_asks_after_a_write_sees_it_whatever_is_under_way() {
     for (write, before, after) in Write::ALL {
         for end in [End::Returns, End::Fails, End::IsDropped] {
-            for asks_before_it_comes_back in [true, false] {
+            for asks in [Asks::Before, Asks::Beside, Asks::After] {
                 let (store, cached) = cached();
                 if write == Write::Register {
                     store.0.store.delete(&"a".parse().unwrap()).await.unwrap();
                 }
-                let name = format!("{write:?} that {end:?}, {asks_before_it_comes_back}");
+                let name = format!("{write:?} that {end:?}, {asks:?}");
                 let gate = store.0.reads.shut();
                 let early = ask(&cached, "a");
                 until(|| store.asked() == 1).await;
@@ -396,17 +418,65 @@ async fn who_asks_after_a_write_sees_it_whatever_is_under_way() {
                         assert!(writing.await.unwrap_err().is_cancelled());
                     }
                 }
-                if asks_before_it_comes_back {
-                    assert_eq!(seen(cached.find_client("a").await.unwrap()), after, "{name}");
+                match asks {
+                    Asks::Before => {
+                        assert_eq!(find(&cached).await, after, "{name}");
+                        gate.close();
+                        assert_eq!(seen(early.await.unwrap().unwrap()), before, "{name}");
+                    }
+                    Asks::Beside => {
+                        let beside = store.0.reads.shut();
+                        let asking = ask(&cached, "a");
+                        until(|| store.asked() == 2).await;
+                        gate.close();
+                        assert_eq!(seen(early.await.unwrap().unwrap()), before, "{name}");
+                        assert_eq!(cached.answers.waiting(), [1], "{name}");
+                        store.0.reads.open();
+                        beside.close();
+                        assert_eq!(seen(asking.await.unwrap().unwrap()), after, "{name}");
+                    }
+                    Asks::After => {
+                        gate.close();
+                        assert_eq!(seen(early.await.unwrap().unwrap()), before, "{name}");
+                    }
                 }
-                gate.close();
-                assert_eq!(seen(early.await.unwrap().unwrap()), before, "{name}");
                 for _ in 0..2 {
-                    assert_eq!(seen(cached.find_client("a").await.unwrap()), after, "{name}");
+                    assert_eq!(find(&cached).await, after, "{name}");
                     assert_eq!(store.asked(), 2, "{name}");
                 }
                 assert!(cached.answers.waiting().is_empty(), "{name}");
             }
+        }
+    }
+}
+
+/// A look-up begins and reads while the write is under way but not done.
+#[tokio::test]
+async fn what_was_read_during_a_write_is_forgotten_when_that_is_over() {
+    for (write, before, after) in Write::ALL {
+        for comes_back in [true, false] {
+            let (store, cached) = cached();
+            if write == Write::Register {
+                store.0.store.delete(&"a".parse().unwrap()).await.unwrap();
+            }
+            let begins = store.0.begins.shut();
+            let writing = tokio::spawn(write.run(cached.clone()));
+            until(|| store.0.begun.load(SeqCst) == 1).await;
+            let gate = store.0.reads.shut();
+            let early = ask(&cached, "a");
+            until(|| store.asked() == 1).await;
+            store.0.reads.open();
+            if comes_back {
+                gate.close();
+                until(|| cached.answers.waiting().is_empty()).await;
+                assert_eq!(find(&cached).await, before, "{write:?}");
+            }
+            begins.close();
+            writing.await.unwrap().unwrap();
+            assert_eq!(find(&cached).await, after, "{write:?}, {comes_back}");
+            gate.close();
+            assert_eq!(seen(early.await.unwrap().unwrap()), before, "{write:?}");
+            assert_eq!((find(&cached).await.as_str(), store.asked()), (after, 2), "{write:?}, {comes_back}");
         }
     }
 }
@@ -420,12 +490,12 @@ async fn a_write_forgets_what_is_kept_and_of_other_clients_only_where_it_changes
             if write == Write::Register {
                 store.0.store.delete(&"a".parse().unwrap()).await.unwrap();
             }
-            assert_eq!(seen(cached.find_client("a").await.unwrap()), before);
+            assert_eq!(find(&cached).await, before);
             assert_eq!(seen(cached.find_client("other").await.unwrap()), "old old");
             store.0.fails.store(fails, SeqCst);
             assert_eq!(write.run(&cached).await.is_err(), fails);
             store.0.fails.store(false, SeqCst);
-            assert_eq!(seen(cached.find_client("a").await.unwrap()), after, "{write:?}, {fails}");
+            assert_eq!(find(&cached).await, after, "{write:?}, {fails}");
             let asked = store.asked();
             let other = seen(cached.find_client("other").await.unwrap());
             if matches!(write, Write::DefineRole | Write::DeleteRole) {
@@ -501,4 +571,21 @@ fn it_needs_no_runtime() {
         }
     });
     assert_eq!(store.asked(), 1);
+}
+
+#[test]
+fn threads_that_ask_together_ask_once() {
+    let (store, cached) = cached();
+    let together = Barrier::new(4);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..1000 {
+                    together.wait();
+                    assert!(block_on(cached.find_client(&n.to_string())).unwrap().is_none());
+                }
+            });
+        }
+    });
+    assert_eq!(store.asked(), 1000);
 }
