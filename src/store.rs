@@ -1,5 +1,6 @@
 //! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
+mod both;
 #[cfg(feature = "cached")]
 mod cached;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
@@ -22,6 +23,7 @@ use std::{fmt, future::Future, sync::Arc};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisStore;
+pub use both::Stores;
 #[cfg(feature = "cached")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
 pub use cached::Cached;
@@ -92,23 +94,27 @@ pub trait ClientStore: Send + Sync {
     }
 }
 
-/// Passes every call of the trait on to what a pointer points to.
-macro_rules! through_pointer {
-    ($pointer:ty) => {
-        impl<S: ClientStore + ?Sized> ClientStore for $pointer {
+/// Implements the trait for what has a store in it, by passing every call on.
+macro_rules! client_store_through {
+    ([$($generics:tt)*] $outer:ty, |$this:ident| $store:expr) => {
+        impl<$($generics)*> ClientStore for $outer {
             async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
-                (**self).find_client(client_id).await
+                let $this = self;
+                $store.find_client(client_id).await
             }
 
             async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
-                (**self).existing_tenants(tenants).await
+                let $this = self;
+                $store.existing_tenants(tenants).await
             }
         }
     };
 }
 
-through_pointer!(&S);
-through_pointer!(Arc<S>);
+client_store_through!([S: ClientStore + ?Sized] &S, |pointer| **pointer);
+client_store_through!([S: ClientStore + ?Sized] Arc<S>, |pointer| **pointer);
+
+use client_store_through;
 
 /// A [`ClientStore`] that is chosen at run time. A clone shares it.
 #[derive(Clone)]

@@ -4,8 +4,10 @@ mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{ClientRegistry, ClientStore, Registered, Updated, Version};
-use crate::{BackendError, Client, ClientId, Role, RoleId, TenantName, client::is_client_id};
+use time::OffsetDateTime;
+
+use super::{ClientRegistry, ClientStore, Registered, TokenStore, Updated, Version, tokens::token_store_through};
+use crate::{BackendError, Claims, Client, ClientId, Role, RoleId, TenantName, TokenHash, client::is_client_id};
 use answers::{Answers, Asked};
 
 /// The clients of another store, kept in memory for a while: a look-up waits for that store only now and then.
@@ -158,3 +160,6 @@ impl<S: ClientRegistry> ClientRegistry for Cached<S> {
         self.store.list_roles(tenant).await
     }
 }
+
+// Tokens are asked of the store each time.
+token_store_through!([S: TokenStore] Cached<S>, |cached| cached.store);

@@ -258,24 +258,28 @@ pub enum Updated {
     Unknown,
 }
 
-/// Passes every call of the trait on to what a pointer points to.
-macro_rules! through_pointer {
-    ($pointer:ty) => {
-        impl<S: ClientRegistry + ?Sized> ClientRegistry for $pointer {
+/// Implements the trait for what has a store in it, by passing every call on.
+macro_rules! client_registry_through {
+    ([$($generics:tt)*] $outer:ty, |$this:ident| $store:expr) => {
+        impl<$($generics)*> ClientRegistry for $outer {
             async fn register(&self, client: Client) -> Result<Registered, BackendError> {
-                (**self).register(client).await
+                let $this = self;
+                $store.register(client).await
             }
 
             async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
-                (**self).read(client_id).await
+                let $this = self;
+                $store.read(client_id).await
             }
 
             async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
-                (**self).update(client, version).await
+                let $this = self;
+                $store.update(client, version).await
             }
 
             async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
-                (**self).delete(client_id).await
+                let $this = self;
+                $store.delete(client_id).await
             }
 
             async fn list_clients(
@@ -284,27 +288,34 @@ macro_rules! through_pointer {
                 skip: usize,
                 most: usize,
             ) -> Result<(Vec<Client>, usize), BackendError> {
-                (**self).list_clients(filter, skip, most).await
+                let $this = self;
+                $store.list_clients(filter, skip, most).await
             }
 
             async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
-                (**self).define_tenant(tenant).await
+                let $this = self;
+                $store.define_tenant(tenant).await
             }
 
             async fn define_role(&self, role: Role) -> Result<(), BackendError> {
-                (**self).define_role(role).await
+                let $this = self;
+                $store.define_role(role).await
             }
 
             async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
-                (**self).delete_role(id).await
+                let $this = self;
+                $store.delete_role(id).await
             }
 
             async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
-                (**self).list_roles(tenant).await
+                let $this = self;
+                $store.list_roles(tenant).await
             }
         }
     };
 }
 
-through_pointer!(&S);
-through_pointer!(Arc<S>);
+client_registry_through!([S: ClientRegistry + ?Sized] &S, |pointer| **pointer);
+client_registry_through!([S: ClientRegistry + ?Sized] Arc<S>, |pointer| **pointer);
+
+pub(super) use client_registry_through;

@@ -137,24 +137,28 @@ pub trait TokenStore: Send + Sync {
     ) -> impl Future<Output = Result<usize, BackendError>> + Send;
 }
 
-/// Passes every call of the trait on to what a pointer points to.
-macro_rules! through_pointer {
-    ($pointer:ty) => {
-        impl<S: TokenStore + ?Sized> TokenStore for $pointer {
+/// Implements the trait for what has a store in it, by passing every call on.
+macro_rules! token_store_through {
+    ([$($generics:tt)*] $outer:ty, |$this:ident| $store:expr) => {
+        impl<$($generics)*> TokenStore for $outer {
             async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
-                (**self).insert(hash, claims).await
+                let $this = self;
+                $store.insert(hash, claims).await
             }
 
             async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
-                (**self).find(hash).await
+                let $this = self;
+                $store.find(hash).await
             }
 
             async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
-                (**self).revoke(hash).await
+                let $this = self;
+                $store.revoke(hash).await
             }
 
             async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
-                (**self).revoke_all(client_id, at).await
+                let $this = self;
+                $store.revoke_all(client_id, at).await
             }
 
             async fn list_tokens(
@@ -162,18 +166,22 @@ macro_rules! through_pointer {
                 client_id: &ClientId,
                 now: OffsetDateTime,
             ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
-                (**self).list_tokens(client_id, now).await
+                let $this = self;
+                $store.list_tokens(client_id, now).await
             }
 
             async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
-                (**self).purge_expired(now, most).await
+                let $this = self;
+                $store.purge_expired(now, most).await
             }
         }
     };
 }
 
-through_pointer!(&S);
-through_pointer!(Arc<S>);
+token_store_through!([S: TokenStore + ?Sized] &S, |pointer| **pointer);
+token_store_through!([S: TokenStore + ?Sized] Arc<S>, |pointer| **pointer);
+
+pub(super) use token_store_through;
 
 /// A [`TokenStore`] that is chosen at run time. A clone shares it.
 #[derive(Clone)]

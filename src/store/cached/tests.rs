@@ -531,7 +531,7 @@ async fn nobody_sees_less_than_what_was_written_before() {
         });
     }
     for n in 1..=2000 {
-        assert!(cached.change(&a, |client| client.client_name(n.to_string())).await.unwrap());
+        assert!(cached.change(&a, |client| client.client_name(&*n.to_string())).await.unwrap());
         written.store(n, SeqCst);
         yield_now().await;
     }
