@@ -13,8 +13,8 @@ pub(crate) use value::Value;
 /// The configuration of an [`AuthorizationServer`](crate::AuthorizationServer); always a valid one.
 ///
 /// It deserializes from the section `openidconnect` of any format that serde reads: from the file as a whole, or from the
-/// section itself as a member of the host's own settings. From a whole file it takes `cache_expiration` too, which stands in
-/// the section `seacatauth:client`. Other sections, and the other keys of that one, are left alone. INI goes through the
+/// section itself as a member of the host's own settings. From a whole file it takes what stands in the section
+/// `seacatauth:client` too. Other sections, and the other keys of that one, are left alone. INI goes through the
 /// crate `config`:
 ///
 /// ```
@@ -42,6 +42,8 @@ pub(crate) use value::Value;
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
 /// | `cache_expiration`, in `seacatauth:client` | `30s` | how long clients are kept in memory by a host that has `Cached` over its store; `0`: not at all |
+/// | `client_secret_expiration`, in `seacatauth:client` | `0` | how long a new secret counts that the management endpoint makes; `0`: for ever |
+/// | `max_client_secrets`, in `seacatauth:client` | `3` | how many secrets of a client can count at a time |
 ///
 /// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key of the section `openidconnect` that is not in the
 /// table is refused.
@@ -57,6 +59,8 @@ pub struct Config {
     max_tenants: usize,
     unknown_client_secret_hash: ClientSecretHash,
     cache_expiration: Duration,
+    client_secret_expiration: Option<Duration>,
+    max_client_secrets: usize,
 }
 
 impl Default for Config {
@@ -72,6 +76,8 @@ impl Default for Config {
             max_tenants: 256,
             unknown_client_secret_hash: ClientSecretHash::decoy(SecretClass::Generated),
             cache_expiration: Duration::from_secs(30),
+            client_secret_expiration: None,
+            max_client_secrets: 3,
         }
     }
 }
@@ -218,6 +224,32 @@ impl Config {
         &self.unknown_client_secret_hash
     }
 
+    /// Sets how long a new secret of a client counts; `None` for ever.
+    #[must_use]
+    pub fn with_client_secret_expiration(self, expiration: impl Into<Option<Duration>>) -> Self {
+        Self { client_secret_expiration: expiration.into(), ..self }
+    }
+
+    /// Sets how many secrets of a client can count at a time.
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn with_max_client_secrets(self, max_client_secrets: usize) -> Result<Self, ConfigError> {
+        Self { max_client_secrets, ..self }.checked()
+    }
+
+    /// How long a new secret of a client counts; `None` for ever.
+    #[must_use]
+    pub const fn client_secret_expiration(&self) -> Option<Duration> {
+        self.client_secret_expiration
+    }
+
+    /// How many secrets of a client can count at a time.
+    #[must_use]
+    pub const fn max_client_secrets(&self) -> usize {
+        self.max_client_secrets
+    }
+
     /// How long clients are kept in memory. Nothing in this crate does so by itself: it is for the host to give to `Cached`.
     #[must_use]
     pub const fn cache_expiration(&self) -> Duration {
@@ -251,6 +283,11 @@ impl Config {
             CACHE_EXPIRATION => {
                 self.cache_expiration = duration::parse_any(value).ok_or_else(|| wrong(ANY_DURATION.into()))?;
             }
+            CLIENT_SECRET_EXPIRATION => {
+                let expiration = duration::parse_any(value).ok_or_else(|| wrong(ANY_LIFETIME.into()))?;
+                self.client_secret_expiration = (!expiration.is_zero()).then_some(expiration);
+            }
+            MAX_CLIENT_SECRETS => self.max_client_secrets = limit()?,
             // Its value is not repeated: it was meant for something else, and may be a secret.
             _ => return Err(ConfigError::new(key, "…", format!("one of the keys `{}`", KEYS.join("`, `")))),
         }
@@ -274,6 +311,7 @@ impl Config {
             ("max_parameters", self.max_parameters),
             ("max_scope_tokens", self.max_scope_tokens),
             ("max_tenants", self.max_tenants),
+            (MAX_CLIENT_SECRETS, self.max_client_secrets),
         ];
         if let Some((key, _)) = limits.into_iter().find(|(_, limit)| *limit == 0) {
             return Err(ConfigError::new(key, "0", ABOVE_ZERO.into()));
@@ -293,11 +331,15 @@ const SECTION: &str = "openidconnect";
 const EXPIRATION: &str = "client_credentials_grant_expiration";
 const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
-/// The one key here of the section [`CLIENT_SECTION`].
-const CACHE_EXPIRATION: &str = "cache_expiration";
 const CLIENT_SECTION: &str = "seacatauth:client";
+const CACHE_EXPIRATION: &str = "cache_expiration";
+const CLIENT_SECRET_EXPIRATION: &str = "client_secret_expiration";
+const MAX_CLIENT_SECRETS: &str = "max_client_secrets";
+/// The keys of the section [`CLIENT_SECTION`] that count here; others of it are left alone.
+const CLIENT_KEYS: [&str; 3] = [CACHE_EXPIRATION, CLIENT_SECRET_EXPIRATION, MAX_CLIENT_SECRETS];
 const ABOVE_ZERO: &str = "a whole number above zero";
 const ANY_DURATION: &str = "a duration such as `30 s`, `10m` or `600`, or `0` to keep nothing";
+const ANY_LIFETIME: &str = "a duration such as `90d` or `600`, or `0` for secrets that do not expire";
 /// The keys of the section `openidconnect`.
 const KEYS: [&str; 9] = [
     EXPIRATION,
@@ -378,12 +420,13 @@ impl<'de> Deserialize<'de> for Config {
         if let Some(key) = client.keys().find(|key| is_ours(key)) {
             return Err(outside(key, SECTION));
         }
-        if whole.contains_key(CACHE_EXPIRATION) || section.contains_key(CACHE_EXPIRATION) {
-            return Err(outside(CACHE_EXPIRATION, CLIENT_SECTION));
+        if let Some(key) = CLIENT_KEYS.into_iter().find(|key| whole.contains_key(*key) || section.contains_key(*key)) {
+            return Err(outside(key, CLIENT_SECTION));
         }
+        client.retain(|key, _| CLIENT_KEYS.contains(&&**key));
         section
             .into_iter()
-            .chain(client.remove_entry(CACHE_EXPIRATION))
+            .chain(client)
             .try_fold(Self::default(), |config, (key, value)| match value {
                 Value::Text(text) => config.set(&key, &text),
                 Value::Section(_) | Value::Other => Err(ConfigError::new(&key, "…", "a text or a number".into())),

@@ -30,17 +30,18 @@ fn the_same_from_any_format() {
     let ini = "[openidconnect]\nclient_credentials_grant_expiration=4 h\nmax_body_bytes=100\nbearer_realm=elsewhere\n\
                [seacatauth:client]\nclient_secret_expiration=30 d\ncache_expiration=1m\n";
     let toml = "[openidconnect]\nclient_credentials_grant_expiration = 14400\nmax_body_bytes = 100\nbearer_realm = \"elsewhere\"\n\
-                [\"seacatauth:client\"]\ncache_expiration = 60\nothers = [1]\n";
+                [\"seacatauth:client\"]\ncache_expiration = 60\nclient_secret_expiration = 2592000\nothers = [1]\n";
     let json = r#"{"openidconnect": {"client_credentials_grant_expiration": "4h", "max_body_bytes": 100, "bearer_realm": "elsewhere"},
-                   "seacatauth:client": {"cache_expiration": "60", "others": {"x": null}}}"#;
+                   "seacatauth:client": {"cache_expiration": "60", "client_secret_expiration": "30d", "others": {"x": null}}}"#;
     let config = configured(ini, FileFormat::Ini).unwrap();
     assert_eq!((config.max_body_bytes(), config.cache_expiration().as_secs()), (100, 60));
+    assert_eq!(config.client_secret_expiration().map(|lifetime| lifetime.as_secs()), Some(30 * 24 * 60 * 60));
     assert_eq!(config, configured(toml, FileFormat::Toml).unwrap());
     assert_eq!(config, configured(json, FileFormat::Json).unwrap());
     assert_eq!(config, serde_json::from_str(json).unwrap());
 
     // As a part of the host's own settings, and as the section alone: then the other section is the host's.
-    let config = config.with_cache_expiration(Config::default().cache_expiration());
+    let config = config.with_cache_expiration(Config::default().cache_expiration()).with_client_secret_expiration(None);
     #[derive(serde::Deserialize)]
     struct Settings {
         openidconnect: Config,
