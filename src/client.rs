@@ -61,6 +61,7 @@ pub enum TokenEndpointAuthMethod {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     client_id: ClientId,
+    client_id_issued_at: Option<OffsetDateTime>,
     client_name: Option<String>,
     token_endpoint_auth_method: TokenEndpointAuthMethod,
     /// The current one first.
@@ -89,6 +90,12 @@ impl Client {
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
+    }
+
+    /// When it was registered, if that is known.
+    #[must_use]
+    pub const fn client_id_issued_at(&self) -> Option<OffsetDateTime> {
+        self.client_id_issued_at
     }
 
     /// A name for people to read.
@@ -225,8 +232,21 @@ impl Client {
         self.tenants.get(at)
     }
 
+    /// Whether its scopes can be what they are.
+    pub(crate) fn check_scopes(&self) -> Result<(), ClientError> {
+        let wrong = |member, expected| Err(ClientError { member, expected: ParseError(expected) });
+        let is_tenant = |token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(_));
+        if self.scope.iter().flat_map(Scope::tokens).any(is_tenant) {
+            return wrong("scope", "tenants are allowed by `tenants`: leave them out here");
+        }
+        if !self.default_scope.iter().flat_map(Scope::tokens).all(|token| self.may_ask_for(token)) {
+            return wrong("default_scope", "a default scope is made of tokens of `scope` and of assigned tenants");
+        }
+        Ok(())
+    }
+
     /// Whether a scope token can ever be granted.
-    pub(crate) fn may_ask_for(&self, token: &str) -> bool {
+    fn may_ask_for(&self, token: &str) -> bool {
         match ScopeToken::parse(token) {
             ScopeToken::AnyTenant | ScopeToken::AllTenants => !self.tenants.is_empty(),
             ScopeToken::Tenant(name) => self.assigned(name).is_some() || self.has_access_to_all_tenants(),
@@ -273,11 +293,13 @@ impl ClientError {
     }
 }
 
+#[expect(single_use_lifetimes, reason = "an `impl Trait` cannot do without a name for them")]
 impl ClientBuilder {
     fn new(client_id: &str) -> Self {
         let client_id = ClientId::parse(client_id).map_err(|expected| ClientError { member: "client_id", expected });
         let client = client_id.map(|client_id| Client {
             client_id,
+            client_id_issued_at: None,
             client_name: None,
             token_endpoint_auth_method: TokenEndpointAuthMethod::default(),
             secrets: Vec::new(),
@@ -309,15 +331,20 @@ impl ClientBuilder {
         }
     }
 
+    /// When it is registered, to the second.
+    pub fn client_id_issued_at(self, at: OffsetDateTime) -> Self {
+        self.set(|client| client.client_id_issued_at = Some(at.replace_nanosecond(0).unwrap_or(at)))
+    }
+
     /// A name for people to read, without control characters.
-    pub fn client_name(self, name: impl Into<String>) -> Self {
-        let name: String = name.into();
-        let readable = if name.chars().any(char::is_control) {
+    pub fn client_name<'n>(self, name: impl Into<Option<&'n str>>) -> Self {
+        let name = name.into().map(String::from);
+        let readable = if name.iter().flat_map(|name| name.chars()).any(char::is_control) {
             Err(ParseError("a name has no control characters"))
         } else {
             Ok(name)
         };
-        self.parse("client_name", readable, |client, name| client.client_name = Some(name))
+        self.parse("client_name", readable, |client, name| client.client_name = name)
     }
 
     /// The one authentication method that the client may use; [`TokenEndpointAuthMethod::ClientSecretBasic`] unless said.
@@ -347,22 +374,26 @@ impl ClientBuilder {
     }
 
     /// The scope tokens that it may ask for. Tenants need no entry here: they are allowed by being assigned.
-    pub fn scope(self, scope: &str) -> Self {
-        self.parse("scope", Scope::parse(scope), |client, scope| client.scope = Some(scope))
+    pub fn scope<'s>(self, scope: impl Into<Option<&'s str>>) -> Self {
+        self.parse("scope", scope.into().map(Scope::parse).transpose(), |client, scope| client.scope = scope)
     }
 
     /// The scope that counts when a request has none. It is checked like one that was asked for, so a request without a
     /// scope is refused when the client may not have it.
-    pub fn default_scope(self, scope: &str) -> Self {
-        self.parse("default_scope", Scope::parse(scope), |client, scope| client.default_scope = Some(scope))
+    pub fn default_scope<'s>(self, scope: impl Into<Option<&'s str>>) -> Self {
+        let scope = scope.into().map(Scope::parse).transpose();
+        self.parse("default_scope", scope, |client, scope| client.default_scope = scope)
     }
 
     /// The lifetime of its tokens in place of the configured one, up to the configured maximum: whole seconds, one at least.
-    pub fn client_credentials_grant_expiration(self, expiration: Duration) -> Self {
-        let whole = if duration::is_whole(expiration) { Ok(expiration) } else { Err(ParseError(duration::EXPECTED)) };
-        self.parse("client_credentials_grant_expiration", whole, |client, expiration| {
-            client.expiration = Some(expiration);
-        })
+    pub fn client_credentials_grant_expiration(self, expiration: impl Into<Option<Duration>>) -> Self {
+        let expiration = expiration.into();
+        let whole = if expiration.is_none_or(duration::is_whole) {
+            Ok(expiration)
+        } else {
+            Err(ParseError(duration::EXPECTED))
+        };
+        self.parse("client_credentials_grant_expiration", whole, |client, expiration| client.expiration = expiration)
     }
 
     /// Assigns a tenant to its credentials.

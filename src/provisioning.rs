@@ -12,9 +12,9 @@ use serde::{
 use time::OffsetDateTime;
 
 use crate::{
-    BackendError, Client, ClientId, ClientRegistry, ClientSecret, ClientSecretHash, MemoryStore, RandomSource,
-    Registered, Resources, Role, RoleId, Scope, SecretClass, TenantName, TokenEndpointAuthMethod, config::Value,
-    duration, scope::ScopeToken,
+    BackendError, Client, ClientError, ClientId, ClientRegistry, ClientSecret, ClientSecretHash, MemoryStore,
+    RandomSource, Registered, Resources, Role, RoleId, Scope, SecretClass, TenantName, TokenEndpointAuthMethod,
+    config::Value, duration,
 };
 
 /// Clients and roles as a file gives them, checked whole: either all of it is right, or there is no value of this type.
@@ -319,7 +319,7 @@ impl Entry {
             .token_endpoint_auth_method(self.token_endpoint_auth_method)
             .seacatauth_credentials(self.seacatauth_credentials);
         if let Some(name) = self.client_name {
-            client = client.client_name(name);
+            client = client.client_name(name.as_str());
         }
         if let Some(scope) = &self.scope {
             client = client.scope(scope.as_str());
@@ -357,14 +357,9 @@ impl Entry {
             (None, Some(hash), None) => client = client.client_secret_hash(hash),
             (None, None, None) => {}
         }
-        let client = client.build().map_err(|error| wrong(error.member(), &error.expected().to_string()))?;
-        let is_tenant = |token| !matches!(ScopeToken::parse(token), ScopeToken::Registered(_));
-        if client.scope().into_iter().flat_map(Scope::tokens).any(is_tenant) {
-            return Err(wrong("scope", "tenants are allowed by `tenants`: leave them out here"));
-        }
-        if !client.default_scope().into_iter().flat_map(Scope::tokens).all(|token| client.may_ask_for(token)) {
-            return Err(wrong("default_scope", "a default scope is made of tokens of `scope` and of assigned tenants"));
-        }
+        let wrong = |error: ClientError| wrong(error.member(), &error.expected().to_string());
+        let client = client.build().map_err(wrong)?;
+        client.check_scopes().map_err(wrong)?;
         Ok(client)
     }
 }

@@ -58,16 +58,16 @@ impl StoredSecret {
         self.expires_at
     }
 
-    /// Which of these is the presented one. All are looked at, whichever it is, and what has one salt is hashed once.
-    pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str) -> Option<&'s Self> {
+    /// Which of these is the presented one, and its place. All are looked at, whichever it is, and what has one salt is hashed once.
+    pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str) -> Option<(usize, &'s Self)> {
         let (mut found, mut last) = (None, None::<(&ClientSecretHash, [u8; 32])>);
-        for secret in secrets {
+        for (place, secret) in secrets.iter().enumerate() {
             let digest = match last {
                 Some((hash, digest)) if hash.is_salted_like(&secret.hash) => digest,
                 _ => secret.hash.digest_of(presented),
             };
             if secret.hash.has(&digest) {
-                found = found.or(Some(secret));
+                found = found.or(Some((place, secret)));
             }
             last = Some((&secret.hash, digest));
         }
@@ -101,8 +101,7 @@ mod tests {
         let third = chosen.beside(&c, &random).unwrap();
         let find = |hashes: &[&ClientSecretHash], presented: &str| {
             let secrets: Vec<_> = hashes.iter().map(|hash| StoredSecret::new(Clone::clone(*hash))).collect();
-            let found = StoredSecret::find(&secrets, presented);
-            found.and_then(|found| secrets.iter().position(|secret| secret == found))
+            StoredSecret::find(&secrets, presented).map(|(place, _)| place)
         };
         counted::take();
         for (presented, found) in [("a", Some(0)), ("b", Some(1)), ("c", None), ("", None)] {

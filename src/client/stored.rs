@@ -16,6 +16,8 @@ use crate::{ParseError, Resources, Role, RoleId, Scope, TenantName, json};
 struct Stored<'a> {
     #[serde(borrow)]
     client_id: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id_issued_at: Option<i64>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     client_name: Option<Cow<'a, str>>,
     token_endpoint_auth_method: TokenEndpointAuthMethod,
@@ -53,10 +55,13 @@ impl Secret {
     }
 
     fn parse(&self) -> Result<StoredSecret, ParseError> {
-        let time = |at: Option<i64>| at.map(OffsetDateTime::from_unix_timestamp).transpose().map_err(|_| EXPECTED);
         let secret = StoredSecret::new(self.hash.parse()?);
         Ok(secret.with_created_at(time(self.created_at)?).with_expires_at(time(self.expires_at)?))
     }
+}
+
+fn time(at: Option<i64>) -> Result<Option<OffsetDateTime>, ParseError> {
+    at.map(OffsetDateTime::from_unix_timestamp).transpose().map_err(|_| EXPECTED)
 }
 
 const EXPECTED: ParseError = ParseError("this is not the stored form of a client");
@@ -84,6 +89,7 @@ impl Client {
     pub fn to_stored(&self) -> String {
         let stored = Stored {
             client_id: self.client_id.as_str().into(),
+            client_id_issued_at: self.client_id_issued_at.map(OffsetDateTime::unix_timestamp),
             client_name: self.client_name.as_deref().map(Cow::from),
             token_endpoint_auth_method: self.token_endpoint_auth_method,
             client_secrets: self.secrets.iter().map(Secret::of).collect(),
@@ -111,8 +117,11 @@ impl Client {
             .token_endpoint_auth_method(stored.token_endpoint_auth_method)
             .client_secrets(secrets)
             .seacatauth_credentials(stored.seacatauth_credentials);
+        if let Some(at) = time(stored.client_id_issued_at)? {
+            client = client.client_id_issued_at(at);
+        }
         if let Some(name) = stored.client_name {
-            client = client.client_name(name);
+            client = client.client_name(&*name);
         }
         if let Some(seconds) = stored.client_credentials_grant_expiration {
             client = client.client_credentials_grant_expiration(Duration::from_secs(seconds));
@@ -137,6 +146,7 @@ mod tests {
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
         let old = StoredSecret::new(hash.beside(&ClientSecret::new("old".into()), &random).unwrap());
         Client::builder(" a \"client\" ")
+            .client_id_issued_at(at(1_600_000_000))
             .client_name("Ein „Name“ \\ \"")
             .token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost)
             .client_secrets([StoredSecret::new(hash).with_created_at(at(1_700_000_000)), old])
