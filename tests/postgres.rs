@@ -106,7 +106,7 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
     let fill = [
         "INSERT INTO plans.role SELECT 'acme/r' || n, '[\"r\"]' FROM generate_series(1, 10000) n".into(),
         format!("INSERT INTO plans.client SELECT 'c' || n, NULL, n, '{}' FROM generate_series(1, 10000) n", client.to_stored()),
-        "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', n, n FROM generate_series(1, 10000) n".into(),
+        "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', NULL, n, n FROM generate_series(1, 10000) n".into(),
         "ANALYZE".into(),
         // What the statements did since, as the server has counted it.
         "SELECT pg_stat_reset()".into(),
