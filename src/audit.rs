@@ -1,0 +1,167 @@
+//! What an operator has to be able to find out afterwards: who did what, to which client, and what came of it.
+
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::Error;
+
+/// Takes the events of a server; the host gives it to [`AuthorizationServer::with_audit_sink`].
+///
+/// ```
+/// use client_credentials::{AuditEvent, AuditSink};
+///
+/// /// One line of JSON for each event.
+/// struct Lines;
+///
+/// impl AuditSink for Lines {
+///     fn record(&self, event: &AuditEvent<'_>) {
+///         println!("{}", serde_json::to_string(event).unwrap_or_default());
+///     }
+/// }
+/// ```
+///
+/// [`AuthorizationServer::with_audit_sink`]: crate::AuthorizationServer::with_audit_sink
+pub trait AuditSink: Send + Sync {
+    /// Takes one event.
+    ///
+    /// Called in the middle of a request, which goes on when this returns, and which does not learn of a failure: be quick,
+    /// and put what takes time into a queue. Nothing in an event is a secret, a token or the hash of one.
+    fn record(&self, event: &AuditEvent<'_>);
+}
+
+/// Something that was done, or was refused or failed.
+///
+/// It serializes to an object with the members `time` (RFC 3339), `actor`, `action`, `client_id`, `target` (those that there
+/// are), `outcome` (`success`, `refused` or `failed`) and `cause`.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AuditEvent<'a> {
+    /// When the request arrived.
+    pub time: OffsetDateTime,
+    /// Who: the client whose token was presented, or the name that the host gave. `None` where nobody is known.
+    pub actor: Option<&'a str>,
+    /// What.
+    pub action: AuditAction,
+    /// To which client.
+    pub client_id: Option<&'a str>,
+    /// To what else: a tenant, a role, or the id of a secret or an API key.
+    pub target: Option<&'a str>,
+    /// Why it was not done, if it was not.
+    pub cause: Option<&'a Error>,
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AuditAction {
+    /// A request for a token, which was refused.
+    RequestToken,
+    /// A secret that is about to end was used.
+    UseRetiringSecret,
+    /// A call of the management endpoint that got no further than to its bearer token or its path.
+    Manage,
+    /// Clients are listed.
+    ListClients,
+    /// A client is read.
+    ReadClient,
+    /// A client is registered.
+    CreateClient,
+    /// A client's metadata is changed.
+    UpdateClient,
+    /// A client is deleted, and its tokens are revoked.
+    DeleteClient,
+    /// A client gets a new secret.
+    ResetSecret,
+    /// A client's secrets are listed.
+    ListSecrets,
+    /// A secret is ended.
+    RetireSecret,
+    /// An API key is made.
+    CreateApiKey,
+    /// A client's API keys are listed.
+    ListApiKeys,
+    /// An API key is ended, or all of them.
+    RevokeApiKey,
+    /// A tenant is assigned to a client's credentials.
+    AssignTenant,
+    /// A tenant is taken from a client's credentials.
+    UnassignTenant,
+    /// A role is assigned to a client's credentials.
+    AssignRole,
+    /// A role is taken from a client's credentials.
+    UnassignRole,
+    /// A role's definition is read.
+    ReadRole,
+    /// A role is defined for the first time.
+    CreateRole,
+    /// A role's definition is replaced.
+    UpdateRole,
+    /// A role's definition is removed.
+    DeleteRole,
+}
+
+impl AuditEvent<'_> {
+    /// `success`, `refused`, or `failed` where it was a backend that did not work.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self.cause {
+            None => "success",
+            Some(Error::Backend(_)) => "failed",
+            Some(_) => "refused",
+        }
+    }
+}
+
+impl Serialize for AuditEvent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut event = serializer.serialize_struct("AuditEvent", 7)?;
+        event.serialize_field("time", &self.time.format(&Rfc3339).unwrap_or_default())?;
+        for (name, value) in [("actor", self.actor), ("client_id", self.client_id), ("target", self.target)] {
+            if let Some(value) = value {
+                event.serialize_field(name, value)?;
+            }
+        }
+        event.serialize_field("action", &self.action)?;
+        event.serialize_field("outcome", self.outcome())?;
+        if let Some(cause) = self.cause {
+            event.serialize_field("cause", &cause.to_string())?;
+        }
+        event.end()
+    }
+}
+
+/// Gives events to `tracing`, with the target `client_credentials::audit`: what was refused as a warning, what failed as an
+/// error, and all else as information.
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct TracingSink;
+
+#[cfg(feature = "tracing")]
+impl TracingSink {
+    /// The sink.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl AuditSink for TracingSink {
+    fn record(&self, event: &AuditEvent<'_>) {
+        let AuditEvent { time: _, actor, action, client_id, target, cause } = *event;
+        let (outcome, cause) = (event.outcome(), cause.map(tracing::field::display));
+        macro_rules! emit {
+            ($level:ident) => {
+                tracing::$level!(target: "client_credentials::audit", actor, ?action, client_id, target, outcome, cause)
+            };
+        }
+        match (outcome, action) {
+            ("failed", _) => emit!(error),
+            ("success", action) if action != AuditAction::UseRetiringSecret => emit!(info),
+            _ => emit!(warn),
+        }
+    }
+}
