@@ -99,6 +99,11 @@ impl Resources {
         self.0.iter().map(String::as_str)
     }
 
+    /// What is in both. [`SUPERUSER`] is a resource like any other here.
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        self.0.intersection(&other.0).cloned().collect()
+    }
+
     /// This set with all of `more`.
     pub(crate) fn with(&self, more: &[&Self]) -> Self {
         if more.is_empty() {

@@ -1,6 +1,7 @@
 //! Who is asking: the credentials in a request (RFC 6749 §2.3), and whether they are the client's.
 
 mod basic;
+pub(crate) mod bearer;
 
 use std::{fmt, sync::Arc};
 
@@ -56,7 +57,8 @@ impl<'a> ClientAuthentication<'a> {
         }
     }
 
-    /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`].
+    /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`]; and by which of its secrets,
+    /// as a place among them.
     ///
     /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
     pub(crate) fn authenticate(
@@ -64,23 +66,24 @@ impl<'a> ClientAuthentication<'a> {
         client: Option<Arc<Client>>,
         received_at: OffsetDateTime,
         config: &Config,
-    ) -> Result<Arc<Client>, Error> {
+    ) -> Result<(Arc<Client>, usize), Error> {
         // A store that compares without case must not let one client pass for another.
         let client = client.filter(|client| client.client_id().as_str() == self.client_id());
         let secrets = client.as_ref().map(|client| client.client_secrets()).unwrap_or_default();
         if secrets.is_empty() {
             let _ = config.unknown_client_secret_hash().verify(self.client_secret());
         }
-        let found = StoredSecret::find(secrets, self.client_secret()).map(|secret| secret.is_live(received_at));
+        let found = StoredSecret::find(secrets, self.client_secret());
+        let found = found.map(|(place, secret)| (place, secret.is_live(received_at)));
 
         let has_secret = !secrets.is_empty();
         let client = client.ok_or(Error::UnknownClient)?;
         match found {
             None if has_secret => Err(Error::WrongSecret),
             None => Err(Error::NoSecretRegistered),
-            Some(false) => Err(Error::ExpiredSecret),
-            Some(true) if client.token_endpoint_auth_method() != self.method() => Err(Error::WrongMethod),
-            Some(true) => Ok(client),
+            Some((_, false)) => Err(Error::ExpiredSecret),
+            Some(_) if client.token_endpoint_auth_method() != self.method() => Err(Error::WrongMethod),
+            Some((place, true)) => Ok((client, place)),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a caller can ask for, one module an endpoint.
 
 mod form_post;
+mod management;
 mod token;
 
+pub use management::{Administrator, handle_management_request};
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

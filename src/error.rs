@@ -1,6 +1,6 @@
 //! What can go wrong, and the one table that says how much of it the client is told.
 
-use std::{error::Error as StdError, fmt, pin::Pin, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc};
 
 use serde::Serialize;
 
@@ -11,9 +11,9 @@ use serde::Serialize;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The method is not POST.
-    #[error("the method is not POST")]
-    MethodNotAllowed,
+    /// The method is not one of these.
+    #[error("the method is not one of {0}")]
+    MethodNotAllowed(&'static str),
     /// The body is longer than the configuration allows.
     #[error("the body is longer than the configuration allows")]
     BodyTooLarge,
@@ -99,6 +99,45 @@ pub enum Error {
     #[error("the scope asks for a tenant and the client has none")]
     NoTenantAssigned,
 
+    /// There is no bearer token.
+    #[error("there is no bearer token")]
+    NoToken,
+    /// The bearer token is unknown, expired or revoked.
+    #[error("the bearer token is unknown, expired or revoked")]
+    InvalidToken,
+    /// The bearer token does not hold this resource.
+    #[error("the bearer token does not hold the resource `{0}`")]
+    MissingResource(&'static str),
+    /// A resource that governs this server would be given by somebody who does not hold it.
+    #[error("a resource that governs this server would be given by somebody who does not hold it")]
+    NotHeld,
+    /// There is nothing at this path.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// There is one of this name already.
+    #[error("there is a {0} of this name already")]
+    AlreadyExists(&'static str),
+    /// The client has changed since it was read.
+    #[error("the client has changed since it was read")]
+    StaleVersion,
+    /// The client has as many live secrets as the configuration allows.
+    #[error("the client has as many live secrets as the configuration allows")]
+    TooManySecrets,
+    /// The content type is not application/json.
+    #[error("the content type is not application/json")]
+    NotJson,
+    /// The body is not what this call takes.
+    #[error("the body is not a JSON object")]
+    MalformedJson,
+    /// A member of the body, or a parameter, is not known here.
+    #[error("there is no member `{0}`")]
+    UnknownMember(Name),
+    /// A member of the body cannot be set in this way.
+    #[error("the member `{0}` is read-only here")]
+    ReadOnlyMember(Name),
+    /// A member of the body, or a parameter, has a value that it cannot have.
+    #[error("`{0}`: {1}")]
+    WrongMember(&'static str, &'static str),
     /// A store or an issuer failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -108,11 +147,13 @@ impl Error {
     /// What the client is told: the status, and the members of RFC 6749 §5.2.
     #[must_use]
     #[rustfmt::skip]
-    pub const fn response(&self) -> ErrorResponse {
-        use ErrorCode::{InvalidClient, InvalidRequest, InvalidScope, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType};
-
+    pub fn response(&self) -> ErrorResponse {
+        use ErrorCode::{
+            Conflict, InsufficientScope, InvalidClient, InvalidClientMetadata, InvalidRequest, InvalidScope, InvalidToken, NotFound,
+            PreconditionFailed, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType,
+        };
         let (status, error, error_description) = match self {
-            Self::MethodNotAllowed       => (405, InvalidRequest, "the token endpoint takes POST only"),
+            Self::MethodNotAllowed(_)    => (405, InvalidRequest, "the method is not allowed here"),
             Self::BodyTooLarge           => (413, InvalidRequest, "the body is too large"),
             Self::AuthorizationTooLong   => (400, InvalidRequest, "the Authorization header is too long"),
             Self::QueryTooLong           => (400, InvalidRequest, "the query of the URL is too long"),
@@ -126,7 +167,6 @@ impl Error {
             Self::ClientIdMismatch       => (400, InvalidRequest, "client_id differs from the Authorization header"),
             Self::MalformedCredentials   => (400, InvalidRequest, "the client credentials are malformed"),
             Self::UnsupportedGrantType   => (400, UnsupportedGrantType, "the only grant type here is client_credentials"),
-
             Self::NoAuthentication
             | Self::UnsupportedScheme
             | Self::UnknownClient
@@ -134,32 +174,72 @@ impl Error {
             | Self::WrongSecret
             | Self::ExpiredSecret
             | Self::WrongMethod          => (401, InvalidClient, "client authentication failed"),
-
             Self::GrantNotEnabled        => (400, UnauthorizedClient, "the client may not use this grant type"),
-
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
             Self::TooManyScopeTokens     => (400, InvalidScope, "the scope has too many tokens"),
             Self::TooManyTenants         => (400, InvalidScope, "the scope stands for too many tenants"),
             Self::ScopeNotRegistered
             | Self::TenantNotAssigned
             | Self::NoTenantAssigned     => (400, InvalidScope, "the scope is not allowed for this client"),
-
+            Self::NoToken                => (401, InvalidToken, "a bearer token is required"),
+            Self::InvalidToken           => (401, InvalidToken, "the bearer token is not valid"),
+            Self::NotHeld                => (403, InsufficientScope, "this would give a resource that the bearer token does not hold"),
+            Self::AlreadyExists(_)       => (409, Conflict, "there is one of this name already"),
+            Self::TooManySecrets         => (409, Conflict, "there are too many live secrets: retire one first"),
+            Self::StaleVersion           => (412, PreconditionFailed, "it has changed since it was read"),
+            Self::NotJson                => (415, InvalidRequest, "the content type must be application/json"),
+            Self::MalformedJson          => (400, InvalidRequest, "the body is not a JSON object of the expected form"),
             Self::Backend(_)             => (503, TemporarilyUnavailable, "the server cannot answer now"),
+            Self::MissingResource(resource) => {
+                return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));
+            }
+            Self::NotFound(what)         => return ErrorResponse::new(404, NotFound, format!("there is no such {what}")),
+            Self::UnknownMember(name)    => {
+                return ErrorResponse::new(400, InvalidClientMetadata, format!("there is no member {name}"));
+            }
+            Self::ReadOnlyMember(name)   => {
+                return ErrorResponse::new(400, InvalidClientMetadata, format!("the member {name} is read-only here"));
+            }
+            Self::WrongMember(name, expected) => {
+                let expected: String = expected.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
+                return ErrorResponse::new(400, InvalidClientMetadata, format!("{name}: {expected}"));
+            }
         };
-        ErrorResponse { status, error, error_description }
+        ErrorResponse::new(status, error, error_description)
+    }
+}
+
+/// A name that came with a request: kept only where it can be a name, since it may be a value in the wrong place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    pub(crate) fn of(text: &str) -> Self {
+        let is_name = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        Self(if is_name { text.into() } else { "...".into() })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
 /// An error response (RFC 6749 §5.2); it serializes to the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorResponse {
     #[serde(skip)]
     status: u16,
     error: ErrorCode,
-    error_description: &'static str,
+    error_description: Cow<'static, str>,
 }
 
 impl ErrorResponse {
+    fn new(status: u16, error: ErrorCode, error_description: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, error, error_description: error_description.into() }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {
@@ -172,14 +252,14 @@ impl ErrorResponse {
         self.error
     }
 
-    /// The member `error_description`: a fixed text for a developer, of the characters that RFC 6749 §5.2 allows.
+    /// The member `error_description`: a text for a developer, of the characters that RFC 6749 §5.2 allows.
     #[must_use]
-    pub const fn error_description(&self) -> &'static str {
-        self.error_description
+    pub fn error_description(&self) -> &str {
+        &self.error_description
     }
 }
 
-/// The values of the member `error` (RFC 6749 §5.2).
+/// The values of the member `error` (RFC 6749 §5.2 unless said).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -194,6 +274,18 @@ pub enum ErrorCode {
     UnsupportedGrantType,
     /// The scope is malformed, unknown, or exceeds what the client may have.
     InvalidScope,
+    /// The bearer token is missing or does not count (RFC 6750 §3.1).
+    InvalidToken,
+    /// The bearer token does not hold what the call needs (RFC 6750 §3.1).
+    InsufficientScope,
+    /// A member of a client's metadata is wrong (RFC 7591 §3.2.2).
+    InvalidClientMetadata,
+    /// There is no such thing.
+    NotFound,
+    /// What the call would do does not go together with what there is.
+    Conflict,
+    /// What is to be changed is not what was read (RFC 9110 §15.5.13).
+    PreconditionFailed,
     /// A store or an issuer failed. §5.2 has no code for it; this is the one of §4.1.2.1.
     TemporarilyUnavailable,
 }
@@ -211,6 +303,13 @@ impl BackendError {
     /// Wraps the failure of a backend; a text will do.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(source.into().into())
+    }
+}
+
+/// For whoever changes a [`Client`](crate::Client).
+impl From<crate::ClientError> for Error {
+    fn from(error: crate::ClientError) -> Self {
+        Self::WrongMember(error.member(), error.expected().0)
     }
 }
 

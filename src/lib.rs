@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod audit;
 mod authentication;
 mod client;
 mod clock;
@@ -27,11 +28,18 @@ mod text;
 mod token;
 
 pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use audit::TracingSink;
+pub use audit::{AuditAction, AuditEvent, AuditSink};
 pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, TokenEndpointAuthMethod};
 pub use clock::now;
 pub use config::{Config, ConfigError};
-pub use endpoint::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};
-pub use error::{BackendError, Error, ErrorCode, ErrorResponse};
+pub use endpoint::{
+    Administrator, AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_management_request,
+    handle_token_request,
+};
+pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
     AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
     TokenVerifier,
@@ -65,7 +73,7 @@ pub use store::RedisStore;
 pub use store::SqliteStore;
 pub use store::{
     AnyClientRegistry, AnyClientStore, AnyTokenStore, Claim, ClientRegistry, ClientStore, MemoryStore, Registered,
-    ReplayStore, TokenStore, Updated, Version,
+    ReplayStore, Stores, TokenStore, Updated, Version,
 };
 pub use text::ParseError;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.

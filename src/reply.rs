@@ -1,18 +1,19 @@
 //! What is answered: status, headers and body, for the host to put on the wire.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::{Config, Error, json};
+use crate::{Config, Error, ErrorResponse, json};
 
 /// An HTTP response, complete: a host copies it to the wire and adds nothing.
 ///
 /// `Debug` shows no body, since it may hold a token; the body is zeroed when the reply is dropped.
 pub struct Reply {
     status: u16,
-    /// A field that not every reply has.
-    extra: Option<(&'static str, Cow<'static, str>)>,
+    /// The fields that not every reply has.
+    extra: Vec<(&'static str, Cow<'static, str>)>,
     body: Zeroizing<Vec<u8>>,
     cause: Option<Error>,
 }
@@ -26,21 +27,39 @@ impl Reply {
     #[must_use]
     pub fn error(cause: Error, config: &Config) -> Self {
         let response = cause.response();
-        let extra = match response.status() {
+        let mut reply = Self::json(response.status(), &response);
+        match (&cause, response.status()) {
+            // RFC 6750 §3.1: who has sent no token has done nothing wrong yet, and is told no error.
+            (Error::NoToken, _) => reply = Self::json(401, &NOTHING).with("WWW-Authenticate", bearer(None, config)),
+            // The challenge says the error too (RFC 6750 §3).
+            (Error::InvalidToken | Error::MissingResource(_) | Error::NotHeld, _) => {
+                reply = reply.with("WWW-Authenticate", bearer(Some(&response), config));
+            }
             // RFC 9110 §15.5.2: a 401 without a challenge is malformed, whichever way the client authenticated.
-            401 => Some(("WWW-Authenticate", Cow::Owned(challenge(config.bearer_realm())))),
-            405 => Some(("Allow", Cow::Borrowed("POST"))),
-            503 => Some(("Retry-After", Cow::Borrowed("1"))),
-            _ => None,
-        };
+            (_, 401) => reply = reply.with("WWW-Authenticate", challenge(config.bearer_realm())),
+            (Error::MethodNotAllowed(allowed), _) => reply = reply.with("Allow", *allowed),
+            (_, 503) => reply = reply.with("Retry-After", "1"),
+            _ => {}
+        }
+        Self { cause: Some(cause), ..reply }
+    }
+
+    /// This status and this JSON.
+    pub(crate) fn json(status: u16, value: &impl Serialize) -> Self {
         let mut body = Vec::with_capacity(128);
-        json::value(&mut body, &response);
-        Self { status: response.status(), extra, body: Zeroizing::new(body), cause: Some(cause) }
+        json::value(&mut body, value);
+        Self { status, ..Self::ok(body) }
     }
 
     /// 200 with this JSON.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, extra: None, body: Zeroizing::new(body), cause: None }
+        Self { status: 200, extra: Vec::new(), body: Zeroizing::new(body), cause: None }
+    }
+
+    /// With one more header field.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.extra.push((name, value.into()));
+        self
     }
 
     /// The status code.
@@ -77,6 +96,21 @@ impl Reply {
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("status", &self.status).field("cause", &self.cause).finish_non_exhaustive()
+    }
+}
+
+/// The JSON object without members.
+const NOTHING: BTreeMap<&str, &str> = BTreeMap::new();
+
+/// RFC 6750 §3.
+fn bearer(response: Option<&ErrorResponse>, config: &Config) -> String {
+    let realm = config.bearer_realm();
+    match response {
+        None => format!("Bearer realm=\"{realm}\""),
+        Some(response) => {
+            let (error, description) = (json::text(&response.error()), response.error_description());
+            format!("Bearer realm=\"{realm}\", error={error}, error_description=\"{description}\"")
+        }
     }
 }
 

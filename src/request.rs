@@ -19,9 +19,11 @@ use time::OffsetDateTime;
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
     pub(crate) authorization: Field<'a>,
     pub(crate) content_type: Field<'a>,
+    pub(crate) if_match: Field<'a>,
     /// `None` when it was too long to be read.
     pub(crate) body: Option<&'a [u8]>,
     pub(crate) received_at: OffsetDateTime,
@@ -50,12 +52,21 @@ impl<'a> Request<'a> {
     pub fn new(method: &'a str, received_at: impl Into<OffsetDateTime>) -> Self {
         Self {
             method,
+            path: "",
             query: None,
             authorization: Field::Absent,
             content_type: Field::Absent,
+            if_match: Field::Absent,
             body: Some(&[]),
             received_at: received_at.into(),
         }
+    }
+
+    /// The path of the URL, still percent-encoded, without the prefix under which the host has mounted an endpoint with
+    /// several paths. The others do not look at it.
+    #[must_use]
+    pub const fn path(self, path: &'a str) -> Self {
+        Self { path, ..self }
     }
 
     /// The query of the URL, without the `?`, if there is one.
@@ -78,6 +89,8 @@ impl<'a> Request<'a> {
             self.authorization = self.authorization.add(value);
         } else if name.eq_ignore_ascii_case("content-type") {
             self.content_type = self.content_type.add(value);
+        } else if name.eq_ignore_ascii_case("if-match") {
+            self.if_match = self.if_match.add(value);
         }
         self
     }

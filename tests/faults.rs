@@ -24,9 +24,9 @@ use std::{
 };
 
 use client_credentials::{
-    AnyClientStore, AnyTokenIssuer, AuthorizationServer, Claims, Client, ClientId, ClientRegistry as _, ClientSecret,
-    ClientSecretHash, ClientStore as _, Config, MemoryStore, OpaqueIssuer, PostgresStore, Provisioning, RandomSource,
-    RedisStore, Registered, SqliteStore, TokenHash, TokenStore, now,
+    AnyTokenIssuer, AuthorizationServer, Claims, Client, ClientId, ClientRegistry as _, ClientSecret, ClientSecretHash,
+    ClientStore as _, Config, MemoryStore, OpaqueIssuer, PostgresStore, Provisioning, RandomSource, RedisStore,
+    Registered, SqliteStore, TokenHash, TokenStore, now,
 };
 use common::{Answer, SECRET, Served, basic};
 use running::{PATH, Running, server};
@@ -243,7 +243,7 @@ fn redis_killed_in_a_stream_of_mints_costs_503s_and_nothing_acknowledged() {
     let json = format!(r#"[{{"client_id": "billing", "client_secret": "{SECRET}", "seacatauth_credentials": true}}]"#);
     let clients = MemoryStore::from(Provisioning::from_json(&json).unwrap());
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone()));
-    let served = Served::start(AuthorizationServer::new(AnyClientStore::new(clients), issuer, Config::default()));
+    let served = Served::start(AuthorizationServer::new(common::stores(clients), issuer, Config::default()));
 
     let (answers, (revoked, back)) = meanwhile(
         4,

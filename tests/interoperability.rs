@@ -15,7 +15,7 @@ use std::{
 };
 
 use client_credentials::{
-    AccessToken, AnyClientStore, AnyTokenIssuer, AuthorizationServer, Config, JwtIssuer, SigningAlgorithm, SigningKey,
+    AccessToken, AnyTokenIssuer, AuthorizationServer, Config, JwtIssuer, SigningAlgorithm, SigningKey,
 };
 use common::{AWKWARD, SECRET, SERVER, Served, basic};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
@@ -93,11 +93,8 @@ fn rfc9068_2_an_independent_library_verifies_from_the_public_key_alone() {
             assert!(!public.contains(private));
         }
         let issuer = JwtIssuer::new("https://auth.example.com", key).with_audience("https://api.example.com");
-        let server = AuthorizationServer::new(
-            AnyClientStore::new(common::store()),
-            AnyTokenIssuer::new(issuer),
-            Config::default(),
-        );
+        let server =
+            AuthorizationServer::new(common::stores(common::store()), AnyTokenIssuer::new(issuer), Config::default());
         let answer =
             Served::start(server).ask(&basic("basic", SECRET, "grant_type=client_credentials&scope=read+tenant:acme"));
         let token = AccessToken::new(answer.json()["access_token"].as_str().unwrap().into()).unwrap();

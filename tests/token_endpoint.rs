@@ -413,7 +413,7 @@ fn limits_stand_before_the_parsers() {
 
 #[test]
 fn limits_are_the_configured_ones() {
-    use client_credentials::{AnyClientStore, AnyTokenIssuer, AuthorizationServer, Config, OpaqueIssuer};
+    use client_credentials::{AnyTokenIssuer, AuthorizationServer, Config, OpaqueIssuer};
 
     let config = Config::default()
         .with_max_body_bytes(100)
@@ -425,7 +425,7 @@ fn limits_are_the_configured_ones() {
         .unwrap();
     let store = common::store();
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
-    let served = Served::start(AuthorizationServer::new(AnyClientStore::new(store), issuer, config));
+    let served = Served::start(AuthorizationServer::new(common::stores(store), issuer, config));
 
     served.ask(&basic("basic", SECRET, with("scope=read"))).granted(Some("read"));
     served.ask(&basic("basic", SECRET, with("scope=read+write"))).refused(400, "invalid_scope");

@@ -6,7 +6,7 @@ use crate::{Config, Error, Request, form, request::Field};
 /// that nothing oversized is looked into.
 pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str, Error> {
     if request.method != "POST" {
-        return Err(Error::MethodNotAllowed);
+        return Err(Error::MethodNotAllowed("POST"));
     }
     let body = request.body.filter(|body| body.len() <= config.max_body_bytes()).ok_or(Error::BodyTooLarge)?;
     if matches!(request.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {

@@ -10,7 +10,10 @@ pub use authorize::{AuthenticatedRequest, AuthorizedRequest};
 pub use parse::TokenRequest;
 pub use respond::TokenResponse;
 
-use crate::{AuthorizationServer, BackendError, ClientStore, Error, Reply, Request, TenantName, TokenIssuer};
+use crate::{
+    AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientStore, Error, Reply, Request, TenantName,
+    TokenIssuer,
+};
 
 /// Answers an access token request (RFC 6749 §4.4.2). There is always a reply.
 ///
@@ -41,7 +44,10 @@ where
 {
     match mint(server, request).await {
         Ok(response) => response.into(),
-        Err(cause) => Reply::error(cause, server.config()),
+        Err(cause) => {
+            record_refusal(server, request, &cause);
+            Reply::error(cause, server.config())
+        }
     }
 }
 
@@ -55,6 +61,7 @@ where
     let request = TokenRequest::parse(request, config)?; //                     §4.4.2
     let client = server.store().find_client(request.client_id()).await?;
     let request = request.authenticate(client, config)?; //                     §2.3
+    record_retiring_secret(server, &request);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
     let access_token = server.issuer().issue(request.claims()).await?; //       §1.4
@@ -64,4 +71,23 @@ where
 /// Which of these tenants there are. Nearly every request names none of them, and then the store is not asked.
 async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
     if tenants.is_empty() { Ok(Vec::new()) } else { store.existing_tenants(tenants).await }
+}
+
+/// Tells the audit who was refused, so far as the request says it.
+fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>, cause: &Error) {
+    if let Some(sink) = server.audit() {
+        let parsed = TokenRequest::parse(request, server.config());
+        let client_id = parsed.as_ref().ok().map(TokenRequest::client_id);
+        let (time, action) = (request.received_at, AuditAction::RequestToken);
+        sink.record(&AuditEvent { time, actor: None, action, client_id, target: None, cause: Some(cause) });
+    }
+}
+
+/// Tells the audit that a client has not changed over to its current secret yet.
+fn record_retiring_secret<S, T>(server: &AuthorizationServer<S, T>, request: &AuthenticatedRequest<'_>) {
+    if let (Some(sink), Some(secret)) = (server.audit(), request.retiring_secret()) {
+        let (client_id, id) = (Some(request.client().client_id().as_str()), secret.id());
+        let (time, action, target) = (request.received_at(), AuditAction::UseRetiringSecret, Some(id.as_str()));
+        sink.record(&AuditEvent { time, actor: client_id, action, client_id, target, cause: None });
+    }
 }

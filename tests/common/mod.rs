@@ -25,8 +25,9 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyClientStore, AnyTokenIssuer, AuthorizationServer, Config, Error, MemoryStore, OpaqueIssuer, Provisioning, Reply,
-    Request, handle_token_request, now,
+    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, ClientRegistry, Config, Error, MemoryStore,
+    OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore, handle_management_request, handle_token_request,
+    now,
 };
 use serde_json::Value;
 
@@ -78,20 +79,30 @@ pub(crate) fn store() -> MemoryStore {
 pub(crate) static SERVER: LazyLock<Served> = LazyLock::new(|| {
     let store = store();
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
-    Served::start(AuthorizationServer::new(AnyClientStore::new(store), issuer, Config::default()))
+    Served::start(AuthorizationServer::new(stores(store), issuer, Config::default()))
 });
+
+/// A server whose parts are chosen at run time.
+pub(crate) type Server = AuthorizationServer<Stores<AnyClientRegistry, AnyTokenStore>>;
+
+pub(crate) fn stores(
+    store: impl ClientRegistry + TokenStore + Clone + 'static,
+) -> Stores<AnyClientRegistry, AnyTokenStore> {
+    Stores { clients: AnyClientRegistry::new(store.clone()), tokens: AnyTokenStore::new(store) }
+}
 
 /// A server that answers both as a function and at an address.
 pub(crate) struct Served {
-    pub(crate) server: Arc<AuthorizationServer>,
+    pub(crate) server: Arc<Server>,
     pub(crate) address: SocketAddr,
 }
 
 impl Served {
-    pub(crate) fn start(server: AuthorizationServer) -> Self {
+    pub(crate) fn start(server: Server) -> Self {
         let server = Arc::new(server);
         let app = Router::new()
-            .route("/token", any(token))
+            .route("/token", any(answer))
+            .fallback(answer)
             .layer(DefaultBodyLimit::max(server.config().max_body_bytes()))
             .with_state(server.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -105,9 +116,16 @@ impl Served {
         Self { server, address }
     }
 
+    /// Sends a request over the socket.
+    pub(crate) fn send(&self, asked: &Asked) -> Answer {
+        let answer = asked.send(self.address, &asked.path);
+        answer.is_well_formed();
+        answer
+    }
+
     /// Sends a request both ways, and makes sure of all that holds for any answer.
     pub(crate) fn ask(&self, asked: &Asked) -> Answer {
-        let (function, socket) = (asked.call(&self.server), asked.send(self.address, "/token"));
+        let (function, socket) = (asked.call(&self.server), asked.send(self.address, &asked.path));
         assert_eq!(function.status, socket.status, "{asked:?}");
         assert_eq!(function.headers, socket.headers, "{asked:?}");
         assert_eq!(function.without_token(), socket.without_token(), "{asked:?}");
@@ -116,17 +134,14 @@ impl Served {
     }
 }
 
-async fn token(
-    State(server): State<Arc<AuthorizationServer>>,
-    head: Parts,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
     let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers);
+    let (path, query) = (head.uri.path(), head.uri.query());
+    let request = Request::new(head.method.as_str(), now()).path(path).query(query).headers(headers);
     let reply = match &body {
-        Ok(body) => handle_token_request(&server, &request.body(body)).await,
+        Ok(body) => reply(&server, path, &request.body(body)).await,
         Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            handle_token_request(&server, &request.oversized_body()).await
+            reply(&server, path, &request.oversized_body()).await
         }
         Err(_) => Reply::error(Error::MalformedForm, server.config()),
     };
@@ -135,19 +150,33 @@ async fn token(
     response.body(Body::from(reply.into_body())).unwrap()
 }
 
+async fn reply(server: &Server, path: &str, request: &Request<'_>) -> Reply {
+    match path {
+        "/token" => handle_token_request(server, request).await,
+        _ => handle_management_request(server, request).await,
+    }
+}
+
 /// A request to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     method: String,
+    path: String,
     query: Option<String>,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
 
+/// A request without headers and body.
+pub(crate) fn request(method: &str, path: &str) -> Asked {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query.into())));
+    Asked { method: method.into(), path: path.into(), query, headers: Vec::new(), body: Vec::new() }
+}
+
 /// A POST of this form.
 pub(crate) fn post(form: impl AsRef<[u8]>) -> Asked {
-    let asked = Asked { method: "POST".into(), query: None, headers: Vec::new(), body: form.as_ref().into() };
-    asked.header("Content-Type", "application/x-www-form-urlencoded")
+    let asked = request("POST", "/token");
+    Asked { body: form.as_ref().into(), ..asked }.header("Content-Type", "application/x-www-form-urlencoded")
 }
 
 /// A POST of this form with the credentials of a client in the header.
@@ -172,6 +201,20 @@ impl Asked {
         self
     }
 
+    pub(crate) fn json(mut self, json: &impl ToString) -> Self {
+        self.body = json.to_string().into_bytes();
+        self.header("Content-Type", "application/json")
+    }
+
+    pub(crate) fn body(mut self, body: &str) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", format!("Bearer {token}"))
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(n, _)| n != name);
         self
@@ -183,13 +226,14 @@ impl Asked {
     }
 
     /// Gives it to the function.
-    pub(crate) fn call(&self, server: &AuthorizationServer) -> Answer {
+    pub(crate) fn call(&self, server: &Server) -> Answer {
         let request = Request::new(&self.method, now())
+            .path(&self.path)
             .query(self.query.as_deref())
             .headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
             .body(&self.body);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let reply = runtime.block_on(handle_token_request(server, &request));
+        let reply = runtime.block_on(reply(server, &self.path, &request));
         let headers = reply.headers().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
         Answer { status: reply.status(), headers, raw: reply.body().into() }
     }
@@ -263,18 +307,20 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("pragma"), Some("no-cache"));
-        assert_eq!(self.header("www-authenticate").is_some(), self.status == 401);
+        assert_eq!(self.header("www-authenticate").is_some(), matches!(self.status, 401 | 403));
         assert_eq!(self.header("allow").is_some(), self.status == 405);
         let json = self.json();
         let members: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-        if self.status == 200 {
+        if json.get("access_token").is_some() {
             assert!(
                 members == ["access_token", "expires_in", "scope", "token_type"]
                     || members == ["access_token", "expires_in", "token_type"]
             );
             assert_eq!(json["token_type"], "Bearer");
             assert!(json["expires_in"].is_u64());
-        } else {
+        }
+        assert_eq!(self.status < 300, json.get("error").is_none() && !members.is_empty());
+        if self.status >= 300 && !members.is_empty() {
             assert_eq!(members, ["error", "error_description"]);
             let description = json["error_description"].as_str().unwrap();
             assert!(description.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)), "{description}");

@@ -4,14 +4,16 @@ use time::OffsetDateTime;
 
 use super::TokenResponse;
 use crate::{
-    AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, TenantName, form::Decoded,
-    scope::ScopeToken, token::Grant,
+    AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, StoredSecret, TenantName,
+    form::Decoded, scope::ScopeToken, token::Grant,
 };
 
 /// A token request whose client has proven who it is.
 #[derive(Debug)]
 pub struct AuthenticatedRequest<'a> {
     client: Arc<Client>,
+    /// Its place among the client's.
+    secret: usize,
     scope: Option<Decoded<'a>>,
     received_at: OffsetDateTime,
 }
@@ -24,14 +26,31 @@ pub struct AuthorizedRequest {
 }
 
 impl<'a> AuthenticatedRequest<'a> {
-    pub(super) const fn new(client: Arc<Client>, scope: Option<Decoded<'a>>, received_at: OffsetDateTime) -> Self {
-        Self { client, scope, received_at }
+    pub(super) const fn new(
+        client: Arc<Client>,
+        secret: usize,
+        scope: Option<Decoded<'a>>,
+        received_at: OffsetDateTime,
+    ) -> Self {
+        Self { client, secret, scope, received_at }
     }
 
     /// The client that is asking.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// When the request arrived.
+    #[must_use]
+    pub const fn received_at(&self) -> OffsetDateTime {
+        self.received_at
+    }
+
+    /// The secret by which the client has proven itself, if that is not its current one but one that is about to end.
+    #[must_use]
+    pub fn retiring_secret(&self) -> Option<&StoredSecret> {
+        self.client.client_secrets().get(self.secret).filter(|_| self.secret > 0)
     }
 
     /// The tenants for which a store has to say whether they exist: those that the scope names, that are not assigned to

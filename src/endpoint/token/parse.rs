@@ -53,8 +53,8 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// When these are not the credentials of this client; a client that is not the one asked for counts as unknown.
     pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {
-        let client = self.authentication.authenticate(client, self.received_at, config)?;
-        Ok(AuthenticatedRequest::new(client, self.scope, self.received_at))
+        let (client, secret) = self.authentication.authenticate(client, self.received_at, config)?;
+        Ok(AuthenticatedRequest::new(client, secret, self.scope, self.received_at))
     }
 }
 

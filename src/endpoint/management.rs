@@ -1,0 +1,88 @@
+//! The management endpoint: clients, their secrets, API keys, tenants and roles, under the paths of SeaCat Auth.
+
+mod administrator;
+mod api_keys;
+mod body;
+mod call;
+mod clients;
+mod document;
+mod roles;
+mod secrets;
+
+pub use administrator::Administrator;
+use body::Input;
+use call::Call;
+
+use crate::{
+    AuditAction, AuditEvent, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore, TokenVerifier,
+    authentication::bearer,
+};
+
+/// Answers a call of the management API. There is always a reply.
+///
+/// Nothing is reachable without a bearer token of this very server, an access token or an API key, that holds the resource of
+/// the call (RFC 6750); `authz:superuser` passes everywhere. Each change and each refusal is an
+/// [`AuditEvent`](crate::AuditEvent).
+///
+/// | call | needs the resource | answers |
+/// | --- | --- | --- |
+/// | `GET /client` | `seacat:client:access` | `{"data": [‥], "count": N}`; the query may have `p` (page, from 1 on), `i` (clients on a page, 10 unless said, 100 at most) and `f` (what their identifiers or names contain) |
+/// | `POST /client` | `seacat:client:edit` | 201, the client with its `client_secret`, shown once; the body may have `preferred_client_id` beside the metadata |
+/// | `GET /client/{client_id}` | `seacat:client:access` | the client, and an `ETag` |
+/// | `PUT /client/{client_id}` | `seacat:client:edit` | OK; members that are not there stay as they are, `null` takes one away; 412 where `If-Match` names another version |
+/// | `DELETE /client/{client_id}` | `seacat:client:edit` | OK |
+/// | `POST /client/{client_id}/reset_secret` | `seacat:client:edit` | the new `client_secret`, shown once; the body may have an `overlap` |
+/// | `GET /client/{client_id}/secret` | `seacat:client:access` | `{"data": [‥], "count": N}`, without the values |
+/// | `GET /client/{client_id}/secret/{secret_id}` | `seacat:client:access` | one of them |
+/// | `DELETE /client/{client_id}/secret[/{secret_id}]` | `seacat:client:edit` | OK |
+/// | `POST /client/{client_id}/token` | `seacat:client:apikey:manage` | 201, an API key with its `token`, shown once; the body may have `exp`, `tenant` and `label` |
+/// | `GET /client/{client_id}/token` | `seacat:client:apikey:manage` | `{"data": [‥], "count": N}`, without the values |
+/// | `DELETE /client/{client_id}/token[/{token_id}]` | `seacat:client:apikey:manage` | OK |
+/// | `POST`, `DELETE /tenant_assign/{credentials_id}/{tenant}` | `seacat:tenant:assign` | OK |
+/// | `POST`, `DELETE /role_assign/{credentials_id}/{tenant or *}/{role}` | `seacat:role:assign`, `seacat:role:assign:global` for `*` | OK |
+/// | `GET /role/{tenant or *}/{role}` | `seacat:role:access`, `seacat:role:access:global` for `*` | the role |
+/// | `POST`, `PUT`, `DELETE /role/{tenant or *}/{role}` | `seacat:role:edit`, `seacat:role:edit:global` for `*` | OK; the body is `{"resources": [‥]}` |
+///
+/// OK is `{"result": "OK"}`, and a `credentials_id` is `seacatauth:client:CLIENT_ID`. Bodies are JSON. What concerns a tenant is
+/// open to who holds the resource in that tenant. Whatever their resources, nobody gives away resources of this server
+/// (`authz:…` and `seacat:…`) that they do not hold, whether by a role, a secret or an API key.
+pub async fn handle_management_request<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Reply
+where
+    S: ClientRegistry + TokenStore,
+    T: TokenVerifier,
+{
+    match manage(server, request).await {
+        Ok(reply) => reply,
+        Err(cause) => Reply::error(cause, server.config()),
+    }
+}
+
+async fn manage<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<Reply, Error>
+where
+    S: ClientRegistry + TokenStore,
+    T: TokenVerifier,
+{
+    let (config, now) = (server.config(), request.received_at);
+    let nobody = |cause: &Error| {
+        if let Some(sink) = server.audit() {
+            let (action, cause) = (AuditAction::Manage, Some(cause));
+            sink.record(&AuditEvent { time: now, actor: None, action, client_id: None, target: None, cause });
+        }
+    };
+    let token = async {
+        let token = bearer::token(request.authorization, config)?;
+        bearer::check(server, token, now).await
+    };
+    let claims = token.await.inspect_err(nobody)?;
+    let administrator = Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now);
+
+    let call = match Call::parse(request.method, request.path) {
+        Ok(call) => call,
+        Err(cause) => return Err(administrator.refused(AuditAction::Manage, None, None, cause)),
+    };
+    let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target(), cause);
+    let (resource, tenant) = call.needs();
+    administrator.needs(resource, tenant).map_err(refused)?;
+    let input = Input::read(&call, request, config).map_err(refused)?;
+    call.run(&administrator, input).await
+}

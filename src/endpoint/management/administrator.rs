@@ -1,0 +1,160 @@
+use time::OffsetDateTime;
+
+use crate::{
+    AuditAction, AuditEvent, Authorization, AuthorizationServer, Client, ClientBuilder, ClientId, ClientRegistry,
+    Error, Resources, Role, RoleId, TenantName, Updated, Version,
+};
+
+/// Whoever sets clients up: the calls of the management endpoint as plain methods, for hosts that want no HTTP.
+///
+/// What [`AuthorizationServer::administrator`] gives may do everything; the endpoint makes one of each bearer token, which may
+/// do what the token's resources say. Each change, and each refusal, is an [`AuditEvent`].
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use client_credentials::{AuthorizationServer, Client, ClientId, Config, MemoryStore, OpaqueIssuer, now};
+///
+/// let store = MemoryStore::default();
+/// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+/// let administrator = server.administrator("setup", now());
+///
+/// let billing = Client::builder("billing").seacatauth_credentials(true);
+/// let (client, secret) = administrator.create_client(billing).await?;
+/// administrator.assign_tenant(client.client_id(), &"my-corporation".parse()?).await?;
+/// println!("shown once: {}", secret.expose());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Administrator<'s, S, T> {
+    pub(super) server: &'s AuthorizationServer<S, T>,
+    name: &'s str,
+    /// `None` for one that may do everything.
+    authority: Option<&'s Authorization>,
+    pub(super) now: OffsetDateTime,
+}
+
+impl<S, T> AuthorizationServer<S, T> {
+    /// An administrator that may do everything, under a name for the audit, at a time.
+    pub const fn administrator<'s>(&'s self, name: &'s str, now: OffsetDateTime) -> Administrator<'s, S, T> {
+        Administrator { server: self, name, authority: None, now }
+    }
+}
+
+impl<'s, S, T> Administrator<'s, S, T> {
+    /// An administrator that may do what a token says.
+    pub(super) const fn of_token(
+        server: &'s AuthorizationServer<S, T>,
+        name: &'s str,
+        authority: &'s Authorization,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self { server, name, authority: Some(authority), now }
+    }
+
+    /// Whether a resource is held, everywhere or in a tenant.
+    fn holds(&self, resource: &str, tenant: Option<&str>) -> bool {
+        self.authority.is_none_or(|authority| {
+            authority.holds(None, &[resource])
+                || tenant.is_some_and(|tenant| authority.holds(Some(tenant), &[resource]))
+        })
+    }
+
+    pub(super) fn needs(&self, resource: &'static str, tenant: Option<&str>) -> Result<(), Error> {
+        if self.holds(resource, tenant) { Ok(()) } else { Err(Error::MissingResource(resource)) }
+    }
+
+    /// Nobody gives away what governs this server without holding it: who may edit clients could otherwise become a superuser
+    /// by way of a superuser's client. What an API makes of its own resources is no concern of this server.
+    pub(super) fn may_give(&self, resources: &Resources, tenant: Option<&str>) -> Result<(), Error> {
+        let governs = |resource: &&str| resource.starts_with("authz:") || resource.starts_with("seacat:");
+        let held = resources.iter().filter(governs).all(|resource| self.holds(resource, tenant));
+        if held { Ok(()) } else { Err(Error::NotHeld) }
+    }
+
+    /// Whether this administrator may hand out what lets its holder act as this client.
+    pub(super) fn may_hand_out(&self, client: &Client) -> Result<(), Error> {
+        client.roles().iter().try_for_each(|role| self.may_give(role.resources(), role.id().tenant()))
+    }
+
+    /// Does something and records it: what changes nothing only when it is refused.
+    pub(super) async fn recorded<R>(
+        &self,
+        action: AuditAction,
+        client_id: Option<&ClientId>,
+        target: Option<&str>,
+        done: impl Future<Output = Result<R, Error>>,
+    ) -> Result<R, Error> {
+        let done = done.await;
+        let reads = matches!(
+            action,
+            AuditAction::ListClients
+                | AuditAction::ReadClient
+                | AuditAction::ListSecrets
+                | AuditAction::ListApiKeys
+                | AuditAction::ReadRole
+        );
+        if !(reads && done.is_ok()) {
+            self.record(action, client_id, target, done.as_ref().err());
+        }
+        done
+    }
+
+    /// Records that something was refused before it was begun.
+    pub(super) fn refused(
+        &self,
+        action: AuditAction,
+        client_id: Option<&ClientId>,
+        target: Option<&str>,
+        cause: Error,
+    ) -> Error {
+        self.record(action, client_id, target, Some(&cause));
+        cause
+    }
+
+    fn record(&self, action: AuditAction, client_id: Option<&ClientId>, target: Option<&str>, cause: Option<&Error>) {
+        if let Some(sink) = self.server.audit() {
+            let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str));
+            sink.record(&AuditEvent { time: self.now, actor, action, client_id, target, cause });
+        }
+    }
+}
+
+impl<S: ClientRegistry, T> Administrator<'_, S, T> {
+    pub(super) async fn find(&self, client_id: &ClientId) -> Result<(Client, Version), Error> {
+        self.server.store().read(client_id).await?.ok_or(Error::NotFound("client"))
+    }
+
+    /// Changes a client: the one of this version, or else the one that there is, after whatever others have changed meanwhile.
+    pub(super) async fn change(
+        &self,
+        client_id: &ClientId,
+        only: Option<Version>,
+        mut change: impl FnMut(Client) -> Result<ClientBuilder, Error>,
+    ) -> Result<(Client, Version), Error> {
+        loop {
+            let (client, version) = self.find(client_id).await?;
+            if only.is_some_and(|only| only != version) {
+                return Err(Error::StaleVersion);
+            }
+            let client = change(client)?.build()?;
+            match self.server.store().update(client.clone(), version).await? {
+                Updated::Done(version) => return Ok((client, version)),
+                Updated::Unknown => return Err(Error::NotFound("client")),
+                Updated::Stale if only.is_some() => return Err(Error::StaleVersion),
+                Updated::Stale => {} // each time, some other change got through
+            }
+        }
+    }
+
+    /// The definition of a role, the built-in one too.
+    pub(super) async fn defined_role(&self, id: &RoleId) -> Result<Role, Error> {
+        if id.as_str() == Role::SUPERUSER_ID {
+            return Ok(Role::superuser());
+        }
+        let tenant = id.tenant().map(TenantName::parse).transpose().map_err(|_| Error::NotFound("role"))?;
+        let roles = self.server.store().list_roles(tenant.as_ref()).await?;
+        roles.into_iter().find(|role| role.id() == id).ok_or(Error::NotFound("role"))
+    }
+}

@@ -1,0 +1,97 @@
+use time::OffsetDateTime;
+
+use super::Administrator;
+use crate::{
+    AccessToken, AuditAction, Authorization, Claims, ClientId, ClientRegistry, Error, Scope, TenantName, TokenHash,
+    TokenStore,
+};
+
+/// How long an API key counts for which nothing else is said.
+const LIFETIME: time::Duration = time::Duration::days(365);
+
+/// How long a label can be, in bytes.
+const LABEL_LEN: usize = 256;
+
+impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
+    /// Makes an API key: an opaque token that counts wherever an access token does, until `expires_at`, or for 365 days.
+    ///
+    /// It gives what the client's roles give now, globally and in `tenant` if there is one; whenever it is checked, what the
+    /// client no longer has by then is left out. Its [hash](AccessToken::hash) is its id.
+    ///
+    /// # Errors
+    /// When there is no such client, it may not use the grant, the tenant is not open to it, the label is no text of one line
+    /// and 256 bytes, the key would have expired already, or this administrator may not give it.
+    pub async fn create_api_key(
+        &self,
+        client_id: &ClientId,
+        label: &str,
+        tenant: Option<&TenantName>,
+        expires_at: Option<OffsetDateTime>,
+    ) -> Result<(AccessToken, Claims), Error> {
+        let create = async {
+            if label.len() > LABEL_LEN || label.chars().any(char::is_control) {
+                return Err(Error::WrongMember("label", "a text of one line and at most 256 bytes is expected"));
+            }
+            let expires_at = expires_at.unwrap_or_else(|| self.now.saturating_add(LIFETIME));
+            if expires_at <= self.now {
+                return Err(Error::WrongMember("exp", "it must not be over already"));
+            }
+            let (client, _) = self.find(client_id).await?;
+            if !client.seacatauth_credentials() {
+                return Err(Error::GrantNotEnabled);
+            }
+            if let Some(tenant) = tenant.filter(|tenant| client.assigned(tenant.as_str()).is_none()) {
+                let asked = std::slice::from_ref(tenant);
+                let open = client.has_access_to_all_tenants()
+                    && self.server.store().existing_tenants(asked).await?.contains(tenant);
+                if !open {
+                    return Err(Error::TenantNotAssigned);
+                }
+            }
+            self.may_hand_out(&client)?;
+            let scope = tenant.map(|tenant| Scope::of_tokens(&format!("tenant:{tenant}")));
+            let held = tenant.map(|tenant| (tenant.clone(), client.resources_in(tenant)));
+            let claims = Claims::new(client_id.clone(), self.now, expires_at)
+                .with_scope(scope)
+                .with_authorization(Authorization::new(client.global().clone(), held))
+                .with_api_key_label(label.to_owned());
+            let token = AccessToken::generate(self.server.random())?;
+            self.server.store().insert(token.hash(), claims.clone()).await?;
+            Ok((token, claims))
+        };
+        self.recorded(AuditAction::CreateApiKey, Some(client_id), None, create).await
+    }
+
+    /// The API keys of a client that count, the latest first.
+    ///
+    /// # Errors
+    /// When there is no such client.
+    pub async fn api_keys(&self, client_id: &ClientId) -> Result<Vec<(TokenHash, Claims)>, Error> {
+        self.recorded(AuditAction::ListApiKeys, Some(client_id), None, self.find_api_keys(client_id)).await
+    }
+
+    async fn find_api_keys(&self, client_id: &ClientId) -> Result<Vec<(TokenHash, Claims)>, Error> {
+        self.find(client_id).await?;
+        let mut keys = self.server.store().list_tokens(client_id, self.now).await?;
+        keys.retain(|(_, claims)| claims.api_key_label().is_some());
+        keys.sort_by_key(|(hash, claims)| (std::cmp::Reverse(claims.issued_at()), *hash));
+        Ok(keys)
+    }
+
+    /// Ends an API key of a client, or all of them when that is `None`. Its access tokens stay.
+    ///
+    /// # Errors
+    /// When there is no such client or key.
+    pub async fn revoke_api_key(&self, client_id: &ClientId, id: Option<&TokenHash>) -> Result<(), Error> {
+        let revoke = async {
+            let keys = self.find_api_keys(client_id).await?;
+            let mut revoked = 0;
+            for (hash, _) in keys.iter().filter(|(hash, _)| id.is_none_or(|id| id == hash)) {
+                revoked += u32::from(self.server.store().revoke(hash).await?);
+            }
+            if id.is_some() && revoked == 0 { Err(Error::NotFound("API key")) } else { Ok(()) }
+        };
+        let id = id.map(TokenHash::to_text);
+        self.recorded(AuditAction::RevokeApiKey, Some(client_id), id.as_deref(), revoke).await
+    }
+}

@@ -1,0 +1,124 @@
+use super::Administrator;
+use crate::{AuditAction, Client, ClientId, ClientRegistry, Error, Role, RoleId, TenantName, TokenStore};
+
+impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
+    /// Assigns a tenant to a client's credentials. A tenant that did not exist does from now on.
+    ///
+    /// # Errors
+    /// When there is no such client.
+    pub async fn assign_tenant(&self, client_id: &ClientId, tenant: &TenantName) -> Result<(), Error> {
+        let assign = async {
+            let change = |client: Client| Ok(client.into_builder().tenant(tenant.as_str()));
+            self.change(client_id, None, change).await.map(drop)
+        };
+        self.recorded(AuditAction::AssignTenant, Some(client_id), Some(tenant.as_str()), assign).await
+    }
+
+    /// Takes a tenant from a client's credentials. Tokens that are out go on until they expire; API keys do not.
+    ///
+    /// # Errors
+    /// When there is no such client, or the tenant was not assigned to it.
+    pub async fn unassign_tenant(&self, client_id: &ClientId, tenant: &TenantName) -> Result<(), Error> {
+        let unassign = async {
+            let change = |client: Client| match client.assigned(tenant.as_str()) {
+                Some(_) => Ok(client.into_builder().without_tenant(tenant.as_str())),
+                None => Err(Error::NotFound("tenant")),
+            };
+            self.change(client_id, None, change).await.map(drop)
+        };
+        self.recorded(AuditAction::UnassignTenant, Some(client_id), Some(tenant.as_str()), unassign).await
+    }
+
+    /// Assigns a role to a client's credentials.
+    ///
+    /// # Errors
+    /// When there is no such client or role, or the role gives what governs this server and this administrator does not hold.
+    pub async fn assign_role(&self, client_id: &ClientId, id: &RoleId) -> Result<(), Error> {
+        let assign = async {
+            let role = self.defined_role(id).await?;
+            self.may_give(role.resources(), id.tenant())?;
+            let change = |client: Client| Ok(client.into_builder().role(role.clone()));
+            self.change(client_id, None, change).await.map(drop)
+        };
+        self.recorded(AuditAction::AssignRole, Some(client_id), Some(id.as_str()), assign).await
+    }
+
+    /// Takes a role from a client's credentials. Tokens that are out go on until they expire; API keys give no more than is left.
+    ///
+    /// # Errors
+    /// When there is no such client, or the role was not assigned to it.
+    pub async fn unassign_role(&self, client_id: &ClientId, id: &RoleId) -> Result<(), Error> {
+        let unassign = async {
+            let change = |client: Client| {
+                if client.roles().iter().any(|role| role.id() == id) {
+                    Ok(client.into_builder().without_role(id.as_str()))
+                } else {
+                    Err(Error::NotFound("role"))
+                }
+            };
+            self.change(client_id, None, change).await.map(drop)
+        };
+        self.recorded(AuditAction::UnassignRole, Some(client_id), Some(id.as_str()), unassign).await
+    }
+
+    /// The definition of a role.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn role(&self, id: &RoleId) -> Result<Role, Error> {
+        self.recorded(AuditAction::ReadRole, None, Some(id.as_str()), self.defined_role(id)).await
+    }
+
+    /// Defines a role that is not defined yet.
+    ///
+    /// # Errors
+    /// When it is, or it would give what governs this server and this administrator does not hold.
+    pub async fn create_role(&self, role: Role) -> Result<(), Error> {
+        let create = async {
+            match self.defined_role(role.id()).await {
+                Ok(_) => Err(Error::AlreadyExists("role")),
+                Err(Error::NotFound(_)) => self.define(&role).await,
+                Err(error) => Err(error),
+            }
+        };
+        self.recorded(AuditAction::CreateRole, None, Some(role.id().as_str()), create).await
+    }
+
+    /// Replaces the definition of a role. Whoever has the role has the new resources from the next token on.
+    ///
+    /// # Errors
+    /// When there is none, as for [`create_role`](Self::create_role), and for the built-in [`Role::superuser`].
+    pub async fn update_role(&self, role: Role) -> Result<(), Error> {
+        let update = async {
+            self.defined_role(role.id()).await?;
+            self.define(&role).await
+        };
+        self.recorded(AuditAction::UpdateRole, None, Some(role.id().as_str()), update).await
+    }
+
+    async fn define(&self, role: &Role) -> Result<(), Error> {
+        not_built_in(role.id())?;
+        self.may_give(role.resources(), role.id().tenant())?;
+        Ok(self.server.store().define_role(role.clone()).await?)
+    }
+
+    /// Removes the definition of a role. Who still has the role has nothing by it from the next token on.
+    ///
+    /// # Errors
+    /// When there is none, and for the built-in [`Role::superuser`].
+    pub async fn delete_role(&self, id: &RoleId) -> Result<(), Error> {
+        let delete = async {
+            not_built_in(id)?;
+            let deleted = self.server.store().delete_role(id).await?;
+            if deleted { Ok(()) } else { Err(Error::NotFound("role")) }
+        };
+        self.recorded(AuditAction::DeleteRole, None, Some(id.as_str()), delete).await
+    }
+}
+
+fn not_built_in(id: &RoleId) -> Result<(), Error> {
+    if id.as_str() == Role::SUPERUSER_ID {
+        return Err(Error::WrongMember("role", "this one is built in and cannot be changed"));
+    }
+    Ok(())
+}
