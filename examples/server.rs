@@ -1,10 +1,12 @@
-//! A whole token endpoint at the address and path of SeaCat Auth's, over HTTPS, ready to be asked with curl.
+//! A whole authorization server at the address and paths of SeaCat Auth's, over HTTPS, ready to be asked with curl: the token
+//! endpoint at `/openidconnect/token`, and the management calls at `/client`, `/role` and so on.
 //!
 //!     cargo run --example server
 //!     cargo run --example server --features sqlite,postgres,cached
 //!     cargo run --example server -- --help
 //!
-//! Without `--clients` it makes a demo client where there is none at all, and prints the command that mints a token with it.
+//! Where there is no client at all, which is at the first start, it registers an administrator and shows its secret, and without
+//! `--clients` a demo client too, with the command that mints a token with it.
 //! With the feature `sqlite` clients and tokens are in a file unless `--database` says otherwise, and are still there after
 //! the next start. With the feature `cached` the clients of a database are kept in memory for the `cache_expiration` of the
 //! configuration.
@@ -12,6 +14,7 @@
 
 use std::{
     error::Error,
+    fmt::Display,
     fs,
     io::{self, Write as _},
     net::{SocketAddr, TcpListener},
@@ -27,7 +30,6 @@ use axum::{
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{StatusCode, request::Parts},
     response::Response,
-    routing::any,
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::{Parser, ValueEnum};
@@ -38,21 +40,21 @@ use client_credentials::PostgresStore;
 #[cfg(feature = "sqlite")]
 use client_credentials::SqliteStore;
 use client_credentials::{
-    AnyClientStore, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, Client, ClientRegistry, ClientSecret,
-    ClientSecretHash, Config, Error as Cause, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource,
-    Registered, Reply, Request, SigningAlgorithm, SigningKey, TokenStore, handle_token_request, now,
+    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, Client,
+    ClientRegistry, ClientSecret, Config, Error as Cause, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, Reply,
+    Request, SigningAlgorithm, SigningKey, Stores, TokenStore, handle_management_request, handle_token_request, now,
 };
 use config::{File, FileFormat};
 use zeroize::Zeroizing;
 
-/// The token endpoint of an OAuth 2.0 authorization server, at /openidconnect/token.
+/// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and the management calls.
 #[derive(Parser)]
 struct Arguments {
-    /// An INI file with a section [openidconnect], and [seacatauth:client] for the `cache_expiration`.
+    /// An INI file with the sections [openidconnect] and [seacatauth:client].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A JSON file of clients and roles, to be added to those that are there; where there are none, without it, there is one
-    /// demo client.
+    /// A JSON file of clients and roles, to be added to those that are there; without it the first start makes a demo
+    /// client.
     #[arg(long, value_name = "FILE")]
     clients: Option<PathBuf>,
     /// Where clients and tokens are kept: `memory`, `sqlite:FILE`, or a URL `postgres://…` (with the password in PGPASSWORD);
@@ -107,8 +109,9 @@ impl FromStr for Database {
     }
 }
 
-/// The clients, the tokens, and the secret of the demo client if it was made just now.
-type Opened = (AnyClientStore, AnyTokenStore, Option<ClientSecret>);
+/// Stores that are chosen by the arguments.
+type Chosen = Stores<AnyClientRegistry, AnyTokenStore>;
+type Server = AuthorizationServer<Chosen>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -130,27 +133,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&arguments.state)?;
     let certificate = if arguments.http { None } else { Some(certificate(&arguments.state)?) };
 
-    // Last of all that can fail, since a secret that is made now is shown only now.
     #[cfg(feature = "sqlite")]
     let default = || Database::Sqlite(arguments.state.join("clients.db"));
     #[cfg(not(feature = "sqlite"))]
     let default = || Database::Memory;
-    let database = arguments.database.unwrap_or_else(default);
-    #[cfg(feature = "cached")]
-    let is_memory = matches!(database, Database::Memory);
-    let (store, tokens, demo) = open(database, clients.as_ref()).await?;
-    #[cfg(feature = "cached")]
-    let store = if is_memory {
-        store
-    } else {
-        AnyClientStore::new(Cached::new(store).with_cache_expiration(config.cache_expiration()))
+    let stores = open(arguments.database.unwrap_or_else(default), &config).await?;
+    let tokens = stores.tokens.clone();
+    let (issuer, public_key) = match arguments.token {
+        Token::Opaque => (AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone())), None),
+        Token::Jwt => {
+            let key = SigningKey::generate(SigningAlgorithm::EdDsa)?;
+            let public_key = serde_json::to_string(key.public_jwk())?;
+            let issuer = JwtIssuer::new(arguments.issuer.unwrap_or_else(|| url.clone()), key);
+            (AnyTokenIssuer::new(issuer), Some(public_key))
+        }
     };
+    let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log));
 
+    // Last of all that can fail, since a secret that is made now is shown only now.
+    let (administrator, demo) = fill(&server, clients.as_ref()).await?;
     println!("Token endpoint: {url}/openidconnect/token");
     let mut curl = String::from("curl");
     if let Some((path, _)) = &certificate {
         println!("Certificate: {}", path.display());
         curl += &format!(" --cacert '{}'", path.display());
+    }
+    if let Some(secret) = administrator {
+        println!("Administrator, whose secret is shown only now:\n");
+        println!("export ADMIN_ID=administrator ADMIN_SECRET={}\n", secret.expose());
     }
     if let Some(secret) = demo {
         println!("Demo client, whose secret is shown only now. Mint a token with it:\n");
@@ -160,19 +170,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!(r#"    -H "Content-Type: application/x-www-form-urlencoded" \"#);
         println!(r#"    --data "grant_type=client_credentials&scope=tenant:my-corporation""#);
     }
-    let issuer = match arguments.token {
-        Token::Opaque => AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone())),
-        Token::Jwt => {
-            let key = SigningKey::generate(SigningAlgorithm::EdDsa)?;
-            println!("\nPublic key: {}", serde_json::to_string(key.public_jwk())?);
-            AnyTokenIssuer::new(JwtIssuer::new(arguments.issuer.unwrap_or(url), key))
-        }
-    };
+    if let Some(public_key) = public_key {
+        println!("\nPublic key: {public_key}");
+    }
+    println!("\nReady.");
 
-    let server = Arc::new(AuthorizationServer::new(store, issuer, config));
     let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
-    let app =
-        Router::new().route("/openidconnect/token", any(token)).layer(limit).with_state(server).into_make_service();
+    let app = Router::new().fallback(answer).layer(limit).with_state(server).into_make_service();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     tokio::spawn(purge(tokens));
@@ -184,28 +188,41 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn token(
-    State(server): State<Arc<AuthorizationServer>>,
-    head: Parts,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
     let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers);
-    let reply = match &body {
-        Ok(body) => handle_token_request(&server, &request.body(body)).await,
-        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            handle_token_request(&server, &request.oversized_body()).await
-        }
-        Err(_) => Reply::error(Cause::MalformedForm, server.config()),
+    let (path, query) = (head.uri.path(), head.uri.query());
+    let request = Request::new(head.method.as_str(), now()).path(path).query(query).headers(headers);
+    let request = match &body {
+        Ok(body) => Ok(request.body(body)),
+        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => Ok(request.oversized_body()),
+        Err(_) => Err(Cause::MalformedForm),
     };
-    if let Some(cause) = reply.cause() {
-        let source = cause.source().map(|source| format!(": {source}")).unwrap_or_default();
-        // Not `eprintln!`, which panics where nobody reads what it prints.
-        let _ = writeln!(io::stderr(), "{} {cause}{source}", reply.status());
+    let reply = match (request, path) {
+        (Ok(request), "/openidconnect/token") => handle_token_request(&server, &request).await,
+        (Ok(request), _) => handle_management_request(&server, &request).await,
+        (Err(cause), _) => Reply::error(cause, server.config()),
+    };
+    // The audit says what was refused; why a backend failed is only here.
+    if let Some(source) = reply.cause().and_then(|cause| cause.source()) {
+        log(&source);
     }
     let response = Response::builder().status(reply.status());
     let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
     response.body(Body::from(reply.into_body())).unwrap_or_default()
+}
+
+/// Each event as a line of JSON.
+struct Log;
+
+impl AuditSink for Log {
+    fn record(&self, event: &AuditEvent<'_>) {
+        log(&serde_json::to_string(event).unwrap_or_default());
+    }
+}
+
+fn log(line: &dyn Display) {
+    // Not `eprintln!`, which panics where nobody reads what it prints.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn read_config(path: &Path) -> Result<Config, config::ConfigError> {
@@ -217,48 +234,63 @@ fn read_clients(path: &Path) -> Result<Provisioning, Box<dyn Error>> {
     Ok(Provisioning::from_json(&file)?)
 }
 
-async fn open(database: Database, clients: Option<&Provisioning>) -> Result<Opened, Box<dyn Error>> {
-    match database {
+async fn open(database: Database, config: &Config) -> Result<Chosen, Box<dyn Error>> {
+    let stores = match database {
         Database::Memory => {
             println!("Database: memory, gone when the server stops");
-            fill(MemoryStore::default(), clients).await
+            both(MemoryStore::default())
         }
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => {
             let store = SqliteStore::open(&path).await?;
             println!("Database: {}", path.display());
-            fill(store, clients).await
+            both(store)
         }
         #[cfg(feature = "postgres")]
         Database::Postgres(url) => {
             let store = PostgresStore::connect(&url).await?;
             // Without the URL, which may have a password in it.
             println!("Database: PostgreSQL");
-            fill(store, clients).await
+            both(store)
         }
-    }
+    };
+    // Memory needs no cache, but does not mind one either.
+    Ok(cached(stores, config))
 }
 
-/// Adds the clients of a file, or else a demo client where there are no clients.
-async fn fill<S>(store: S, clients: Option<&Provisioning>) -> Result<Opened, Box<dyn Error>>
-where
-    S: ClientRegistry + TokenStore + Clone + 'static,
-{
+fn both(store: impl ClientRegistry + TokenStore + Clone + 'static) -> Chosen {
+    Stores { clients: AnyClientRegistry::new(store.clone()), tokens: AnyTokenStore::new(store) }
+}
+
+#[cfg(feature = "cached")]
+fn cached(Chosen { clients, tokens }: Chosen, config: &Config) -> Chosen {
+    let clients = Cached::new(clients).with_cache_expiration(config.cache_expiration());
+    Stores { clients: AnyClientRegistry::new(clients), tokens }
+}
+
+#[cfg(not(feature = "cached"))]
+fn cached(stores: Chosen, _: &Config) -> Chosen {
+    stores
+}
+
+/// The secrets of the administrator and of the demo client, if they were made just now.
+type Shown = (Option<ClientSecret>, Option<ClientSecret>);
+
+/// At the first start registers an administrator, and the clients of a file or else a demo client; later on only what is new
+/// in the file.
+async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Shown, Box<dyn Error>> {
+    let setup = server.administrator("the first start", now());
+    let administrator = setup.create_first_administrator().await?.map(|(_, secret)| secret);
     let mut demo = None;
     if let Some(clients) = clients {
-        for client_id in clients.register_in(&store).await? {
+        for client_id in clients.register_in(server.store()).await? {
             println!("Client {client_id} was there already, and stays as it was.");
         }
-    } else if store.list_clients("", 0, 1).await?.1 == 0 {
-        let random = RandomSource::default();
-        let secret = ClientSecret::generate(&random)?;
-        let hash = ClientSecretHash::generated(&secret, &random)?;
-        let client = Client::builder("demo").client_secret_hash(hash).seacatauth_credentials(true);
-        if let Registered::New(_) = store.register(client.tenant("my-corporation").build()?).await? {
-            demo = Some(secret);
-        }
+    } else if administrator.is_some() {
+        let client = Client::builder("demo").seacatauth_credentials(true).tenant("my-corporation");
+        demo = Some(setup.create_client(client).await?.1);
     }
-    Ok((AnyClientStore::new(store.clone()), AnyTokenStore::new(store), demo))
+    Ok((administrator, demo))
 }
 
 /// Clears expired tokens away, so that a database does not grow forever.

@@ -135,6 +135,88 @@ fn seacat_auth_curl_command_over_https() {
     assert_eq!(fs::read(state.join("localhost.pem")).unwrap(), certificate);
 }
 
+/// The page of SeaCat Auth from which this crate was made, sentence by sentence.
+#[cfg(feature = "sqlite")]
+#[test]
+fn the_page_of_seacat_auth() {
+    if installed("curl").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // "Default token expiration is 3 minutes. You can customize it in the config":
+    let config =
+        "[openidconnect]\nclient_credentials_grant_expiration=10m\n[seacatauth:client]\nclient_secret_expiration=90d\n";
+    let config = file(folder.path(), "seacat.conf", config);
+    let state = folder.path().join("state");
+    let database = format!("sqlite:{}", folder.path().join("clients.db").display());
+    let arguments = ["--config", config.to_str().unwrap(), "--database", &database];
+    let running = server(&state, &arguments, "Ready.");
+    let (url, certificate) =
+        (running.line("Token endpoint: ").strip_suffix(PATH).unwrap(), running.line("Certificate: ").to_owned());
+    let secret = running.line("export ADMIN_ID=administrator ADMIN_SECRET=");
+    let curl = |arguments: &[&str]| {
+        let mut command = Command::new("curl");
+        command
+            .args(["--silent", "--show-error", "--cacert", &certificate, "--write-out", " %{http_code}"])
+            .args(arguments);
+        let printed = output(command);
+        let (json, status) = printed.rsplit_once(' ').unwrap();
+        (status.to_owned(), serde_json::from_str::<Value>(json).unwrap())
+    };
+    let token = |id: &str, secret: &str, form: &str| {
+        // The command of the page, as it stands there.
+        let form_type = "Content-Type: application/x-www-form-urlencoded";
+        curl(&["-X", "POST", &format!("{url}{PATH}"), "-u", &format!("{id}:{secret}"), "-H", form_type, "--data", form])
+    };
+    let (_, administrator) = token("administrator", secret, "grant_type=client_credentials");
+    let bearer = format!("Authorization: Bearer {}", administrator["access_token"].as_str().unwrap());
+    let call = |method: &str, path: &str, body: &str| {
+        let json = "Content-Type: application/json";
+        let (status, answer) =
+            curl(&["-X", method, &format!("{url}{path}"), "-H", &bearer, "-H", json, "--data", body]);
+        assert!(status.starts_with('2'), "{method} {path}: {status} {answer}");
+        answer
+    };
+    let (status, nobody) = curl(&[&format!("{url}/client")]);
+    assert_eq!((status.as_str(), nobody), ("401", serde_json::json!({})));
+
+    // "The client has `seacatauth_credentials` enabled", and "`token_endpoint_auth_method` enabled with a supported method":
+    let client = call("POST", "/client", r#"{"preferred_client_id": "my-client"}"#);
+    let update = r#"{"seacatauth_credentials": true, "token_endpoint_auth_method": "client_secret_basic"}"#;
+    assert_eq!(client["client_id"], "my-client");
+    assert_eq!(call("PUT", "/client/my-client", update), serde_json::json!({"result": "OK"}));
+    // "If you need to generate a new client secret, use the Reset Client Secret API":
+    let reset = call("POST", "/client/my-client/reset_secret", "");
+    assert!(reset["client_secret_expires_at"].is_i64());
+    let (new, old) = (reset["client_secret"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+    let asked = "grant_type=client_credentials&scope=tenant:my-corporation";
+    assert_eq!(token("my-client", old, asked).0, "401");
+    assert_eq!(token("my-client", new, asked).1["error"], "invalid_scope");
+    // "Control the client's API access by assigning tenants and roles to the credentials object":
+    call("POST", "/tenant_assign/seacatauth:client:my-client/my-corporation", "");
+    call("POST", "/role/my-corporation/accountant", r#"{"resources": ["invoice:edit"]}"#);
+    call("POST", "/role_assign/seacatauth:client:my-client/my-corporation/accountant", "");
+    // "The response follows the OAuth 2.0 standard token response": access_token, token_type, expires_in, scope.
+    let (status, response) = token("my-client", new, asked);
+    assert_eq!((status.as_str(), response.as_object().unwrap().len()), ("200", 4), "{response}");
+    assert!(response["access_token"].is_string());
+    assert_eq!(response["token_type"], "Bearer");
+    assert_eq!(response["expires_in"], 600);
+    assert_eq!(response["scope"], "tenant:my-corporation");
+    // "For long-lived, manually managed API keys":
+    let key =
+        call("POST", "/client/my-client/token", r#"{"exp": "180d", "tenant": "my-corporation", "label": "backup"}"#);
+    assert_eq!(key["resources"]["my-corporation"], serde_json::json!(["invoice:edit"]));
+
+    // A second start makes no second administrator, and everything is there.
+    drop(running);
+    let running = server(&state, &arguments, "Ready.");
+    assert!(!running.head.contains("ADMIN_SECRET") && !running.head.contains("Demo client"), "{}", running.head);
+    let url = running.line("Token endpoint: ");
+    let again = curl(&["-X", "POST", url, "-u", &format!("my-client:{new}"), "--data", asked]);
+    assert_eq!(again.0, "200");
+}
+
 #[test]
 fn server_with_a_client_file_and_jwts() {
     let folder = tempfile::tempdir().unwrap();
@@ -157,7 +239,7 @@ fn server_with_a_client_file_and_jwts() {
         let refused = common::basic("billing", "wrong", "grant_type=client_credentials").send(address, PATH);
         refused.refused(401, "invalid_client");
         let printed = running.stop();
-        assert!(printed.contains("401 the secret is wrong") && !printed.contains(common::SECRET), "{printed}");
+        assert!(printed.contains(r#""cause":"the secret is wrong""#) && !printed.contains(common::SECRET), "{printed}");
     }
 }
 
