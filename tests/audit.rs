@@ -1,0 +1,57 @@
+//! What the sink for `tracing` gives to whoever listens.
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use client_credentials::{
+    AuthorizationServer, Client, Config, MemoryStore, OpaqueIssuer, Request, TracingSink, handle_token_request, now,
+};
+
+/// What was written, for all who hold it.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn tracing_gets_each_event_at_its_level() {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).without_time().finish();
+    tracing::subscriber::with_default(subscriber, || {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let store = MemoryStore::default();
+            let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+            let server = server.with_audit_sink(TracingSink::new());
+            let administrator = server.administrator("setup", now());
+            let (client, _) = administrator.create_client(Client::builder("billing")).await.unwrap();
+            administrator.delete_client(client.client_id()).await.unwrap();
+            assert!(administrator.delete_client(client.client_id()).await.is_err());
+            let form = b"grant_type=client_credentials&client_id=billing&client_secret=HUNTER2";
+            let post =
+                Request::new("POST", now()).header("Content-Type", b"application/x-www-form-urlencoded").body(form);
+            assert_eq!(handle_token_request(&server, &post).await.status(), 401);
+        });
+    });
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+    let expected = [
+        "INFO client_credentials::audit: actor=\"setup\" action=CreateClient client_id=\"billing\" outcome=\"success\"",
+        "INFO client_credentials::audit: actor=\"setup\" action=DeleteClient client_id=\"billing\" outcome=\"success\"",
+        "WARN client_credentials::audit: actor=\"setup\" action=DeleteClient client_id=\"billing\" outcome=\"refused\" cause=there is no such client",
+        "WARN client_credentials::audit: action=RequestToken client_id=\"billing\" outcome=\"refused\" cause=the client is unknown",
+    ];
+    assert_eq!(lines, expected);
+}
