@@ -406,7 +406,8 @@ impl ClientBuilder {
         self.set(|client| client.tenants.retain(|tenant| tenant.as_str() != name))
     }
 
-    /// Assigns a role to its credentials, in place of one with the same id.
+    /// Assigns a role to its credentials, in place of one with the same id. A [`ClientRegistry`](crate::ClientRegistry) keeps
+    /// only the id: what the role gives is what its definition there says.
     pub fn role(self, role: Role) -> Self {
         self.without_role(role.id().clone().as_str()).set(|client| client.roles.push(role))
     }
@@ -414,6 +415,11 @@ impl ClientBuilder {
     /// Takes a role from its credentials.
     pub fn without_role(self, id: &str) -> Self {
         self.set(|client| client.roles.retain(|role| role.id().as_str() != id))
+    }
+
+    /// The roles so far.
+    pub(crate) fn roles(&self) -> Result<Vec<Role>, ClientError> {
+        self.client.as_ref().map(|client| client.roles.clone()).map_err(Clone::clone)
     }
 
     /// The client.

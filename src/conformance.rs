@@ -40,7 +40,9 @@ use crate::{BackendError, Client, ClientRegistry, ClientStore, RandomSource, Rep
 /// How many tasks race where one of them must win.
 const RACERS: usize = 16;
 
-/// Holds a [`ClientStore`] against its contract. `make` is given the clients that have to be in the store.
+/// Holds a [`ClientStore`] against its contract. `make` is given the clients that have to be in the store, with their roles: a
+/// registry, which keeps only the ids of a client's roles, has to be told what they give first, by
+/// [`define_role`](ClientRegistry::define_role) for each of them but [`Role::superuser`](crate::Role::superuser).
 ///
 /// Tenants that do not exist are asked for too; a store that does not implement `existing_tenants` passes.
 pub fn client_store<S: ClientStore + 'static>(make: impl AsyncFn(Vec<Client>) -> S) {
@@ -59,6 +61,7 @@ pub fn client_registry<S: ClientRegistry + 'static>(make: impl AsyncFn() -> S) {
         registry::registers_once(&make().await).await;
         registry::racing_registrations_one_wins(make().await).await;
         registry::updates_what_was_read(&make().await).await;
+        registry::keeps_all_of_a_client(&make().await).await;
         registry::racing_updates_one_wins(make().await).await;
         registry::racing_changes_all_get_through(make().await).await;
         registry::versions_never_come_back(&make().await).await;

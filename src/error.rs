@@ -129,13 +129,16 @@ pub enum Error {
     /// The body is not what this call takes.
     #[error("the body is not a JSON object")]
     MalformedJson,
-    /// A member of the body, or a parameter, is not known here.
+    /// A parameter of the query has a value that it cannot have.
+    #[error("the parameter `{0}`: {1}")]
+    WrongParameter(&'static str, &'static str),
+    /// A member of the body is not known here.
     #[error("there is no member `{0}`")]
     UnknownMember(Name),
     /// A member of the body cannot be set in this way.
     #[error("the member `{0}` is read-only here")]
     ReadOnlyMember(Name),
-    /// A member of the body, or a parameter, has a value that it cannot have.
+    /// A member of the body has a value that it cannot have.
     #[error("`{0}`: {1}")]
     WrongMember(&'static str, &'static str),
     /// A store or an issuer failed.
@@ -192,6 +195,9 @@ impl Error {
             Self::Backend(_)             => (503, TemporarilyUnavailable, "the server cannot answer now"),
             Self::MissingResource(resource) => {
                 return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));
+            }
+            Self::WrongParameter(name, expected) => {
+                return ErrorResponse::new(400, InvalidRequest, format!("{name}: {expected}"));
             }
             Self::NotFound(what)         => return ErrorResponse::new(404, NotFound, format!("there is no such {what}")),
             Self::UnknownMember(name)    => {

@@ -16,7 +16,9 @@ use crate::{AccessToken, BackendError, Claims, error::Answer};
 /// Makes an access token (RFC 6749 §1.4) for a request that has been authorized.
 ///
 /// ```
-/// use client_credentials::{AccessToken, BackendError, Claims, RandomSource, TokenIssuer};
+/// use client_credentials::{
+///     AccessToken, BackendError, Claims, RandomSource, TokenIssuer, TokenVerifier, time::OffsetDateTime,
+/// };
 ///
 /// /// Marks its tokens, so that a scanner finds one that got into a repository.
 /// struct Marked;
@@ -26,6 +28,13 @@ use crate::{AccessToken, BackendError, Claims, error::Answer};
 ///         let token = AccessToken::generate(&RandomSource::default())?;
 ///         // … keep `claims` where the API in front of which the token is checked can find them …
 ///         Ok(AccessToken::new(format!("acme_{}", token.expose()))?)
+///     }
+/// }
+///
+/// /// They are checked by the API alone: nothing on this server opens to them.
+/// impl TokenVerifier for Marked {
+///     async fn verify(&self, _: &str, _: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+///         Ok(None)
 ///     }
 /// }
 /// ```
@@ -44,7 +53,9 @@ pub trait TokenIssuer: Send + Sync {
 /// Checks the tokens that a [`TokenIssuer`] has made.
 ///
 /// An issuer whose tokens are checked elsewhere only, so that nothing on this server is ever reached with one, answers
-/// `Ok(None)`.
+/// `Ok(None)`. Whoever has a bearer token to check calls [`AuthorizationServer::check_token`], which asks this and more.
+///
+/// [`AuthorizationServer::check_token`]: crate::AuthorizationServer::check_token
 pub trait TokenVerifier: Send + Sync {
     /// What `token` says, if this server issued it and it counts at `now`.
     ///

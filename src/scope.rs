@@ -15,7 +15,7 @@ text_type! {
     /// ```
     Scope,
     is_scope,
-    "a scope is one or more tokens of visible ASCII without `\"` and `\\`, with one space between them"
+    "a scope is one or more tokens of visible ASCII without quotation marks and backslashes, with one space between them"
 }
 
 text_type! {
@@ -23,7 +23,7 @@ text_type! {
     /// `tenant:NAME` and `NAME/ROLE`.
     TenantName,
     |text| (1..=64).contains(&text.len()) && text.bytes().all(|b| is_scope_character(b) && b != b'*' && b != b'/'),
-    "a tenant name is 1 to 64 visible ASCII characters without `\"`, `\\`, `*` and `/`"
+    "a tenant name is 1 to 64 visible ASCII characters without quotation marks, backslashes, `*` and `/`"
 }
 
 impl Scope {

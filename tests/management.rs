@@ -396,9 +396,39 @@ fn a_client_takes_its_tokens_and_keys_with_it() {
     for token in [&token, &key] {
         assert_eq!(managed.send(&request("GET", "/client").bearer(token)).status, 200);
     }
-    ok(&managed.root("DELETE", "/client/reader"));
+    ok(&managed.root_with("PUT", "/client/reader", &json!({"seacatauth_credentials": false})));
     for token in [&token, &key] {
         managed.send(&request("GET", "/client").bearer(token)).refused(401, "invalid_token");
+    }
+    ok(&managed.root_with("PUT", "/client/reader", &json!({"seacatauth_credentials": true})));
+    for token in [&token, &key] {
+        assert_eq!(managed.send(&request("GET", "/client").bearer(token)).status, 200);
+    }
+    ok(&managed.root("DELETE", "/client/reader"));
+    let again = json!({"preferred_client_id": "reader", "seacatauth_credentials": true});
+    assert_eq!(managed.root_with("POST", "/client", &again).status, 201);
+    ok(&managed.root("POST", "/role_assign/seacatauth:client:reader/*/reader"));
+    for token in [&token, &key] {
+        managed.send(&request("GET", "/client").bearer(token)).refused(401, "invalid_token");
+    }
+}
+
+/// Where the tokens are in another store than the clients, and where they are in none.
+#[test]
+fn a_deleted_client_does_nothing_here_wherever_its_tokens_are() {
+    for jwt in [false, true] {
+        let managed = Managed::with(Config::default(), |_| {
+            if jwt {
+                let key = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+                AnyTokenIssuer::new(JwtIssuer::new("https://localhost", key))
+            } else {
+                AnyTokenIssuer::new(OpaqueIssuer::new(MemoryStore::default()))
+            }
+        });
+        let token = managed.token("reader");
+        assert_eq!(managed.send(&request("GET", "/client").bearer(&token)).status, 200);
+        ok(&managed.root("DELETE", "/client/reader"));
+        managed.send(&request("GET", "/client").bearer(&token)).refused(401, "invalid_token");
     }
 }
 
@@ -418,7 +448,8 @@ fn rfc9110_13_1_1_a_stale_update_is_refused() {
     let updated = put("one", &etag);
     ok(&updated);
     put("two", &etag).refused(412, "precondition_failed");
-    for wrong in ["\"\"", "x", "W/\"0000000000000001\"", "\"0000000000000001\", \"0000000000000002\"", ""] {
+    let weak = format!("W/{}", updated.header("etag").unwrap());
+    for wrong in ["\"\"", "x", &weak, "\"0000000000000001\", \"0000000000000002\"", ""] {
         put("three", wrong).refused(412, "precondition_failed");
     }
     let twice = request("PUT", "/client/billing").bearer(&root).header("If-Match", &etag).header("If-Match", "*");
@@ -426,7 +457,16 @@ fn rfc9110_13_1_1_a_stale_update_is_refused() {
     let read = managed.root("GET", "/client/billing");
     assert_eq!((read.json()["client_name"].as_str(), read.header("etag")), (Some("one"), updated.header("etag")));
     ok(&put("five", updated.header("etag").unwrap()));
-    ok(&put("six", "*"));
+    let etag = managed.root("GET", "/client/billing").header("etag").unwrap().to_owned();
+    ok(&put("six", &format!("\"0000000000000001\", {etag}")));
+    ok(&put("seven", "*"));
+    // Whatever the call, it does nothing where the condition does not hold.
+    for (method, path, body, _, _) in rows() {
+        if path.contains("billing") {
+            let stale = asked(method, path, body.as_ref()).bearer(&root).header("If-Match", &etag);
+            managed.send(&stale).refused(412, "precondition_failed");
+        }
+    }
 
     // Of many at once from one version one wins.
     let etag = managed.root("GET", "/client/billing").header("etag").unwrap().to_owned();
@@ -454,7 +494,7 @@ fn a_secret_is_reset_at_once_or_with_an_overlap() {
         answer.json()["client_secret"].as_str().unwrap().to_owned()
     };
     let works = |secret: &str| managed.mint("billing", secret, "tenant").status == 200;
-    let first = reset(&json!({}));
+    let first = reset(&json!({"overlap": "0"}));
     assert!(works(&first) && !works(SECRET), "the old one ends at once");
 
     let second = reset(&json!({"overlap": "24h"}));
@@ -553,7 +593,8 @@ fn a_token_carries_what_was_assigned_before_it() {
     ok(&managed.root("DELETE", &format!("/tenant_assign/{of_billing}/bolt")));
     managed.root("DELETE", &format!("/tenant_assign/{of_billing}/bolt")).refused(404, "not_found");
     managed.mint("billing", SECRET, "tenant:bolt").refused(400, "invalid_scope");
-    managed.root_with("POST", "/client/billing/token", &json!({"tenant": "bolt"})).refused(400, "invalid_scope");
+    let refused = managed.root_with("POST", "/client/billing/token", &json!({"tenant": "bolt"}));
+    refused.refused(400, "invalid_client_metadata");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use crate::{
-    Authorization, AuthorizationServer, Claims, Client, ClientStore, Config, Error, TokenHash, TokenStore,
-    TokenVerifier, request::Field,
+    Authorization, AuthorizationServer, BackendError, Claims, Client, ClientStore, Config, Error, TokenHash,
+    TokenStore, TokenVerifier, request::Field,
 };
 
 /// The token in an `Authorization` header.
@@ -24,32 +24,34 @@ pub(crate) fn token<'a>(authorization: Field<'a>, config: &Config) -> Result<&'a
     std::str::from_utf8(parts.next().unwrap_or_default().trim_ascii()).map_err(|_| Error::InvalidToken)
 }
 
-/// What a token says that counts at `now`: an access token, or an API key, which gives no more than its client has today.
-pub(crate) async fn check<S, T>(
-    server: &AuthorizationServer<S, T>,
-    token: &str,
-    now: OffsetDateTime,
-) -> Result<Claims, Error>
-where
-    S: ClientStore + TokenStore,
-    T: TokenVerifier,
-{
-    let claims = match server.issuer().verify(token, now).await? {
-        Some(claims) => claims,
-        // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
-        None => {
-            let found = server.store().find(&TokenHash::of(token)).await?;
-            let counts = |claims: &Claims| claims.api_key_label().is_some() && now < claims.expires_at();
-            found.filter(counts).ok_or(Error::InvalidToken)?
+impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
+    /// What a bearer token says, if it counts at `now`: an access token of this server, or an API key of its store.
+    ///
+    /// Its client has to be there, and allowed to use the grant: a client that is deleted or disabled has lost its tokens here
+    /// at once, whatever their kind and wherever they are kept. An API key gives no more than its client has today; an access
+    /// token gives what it says until it expires.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub async fn check_token(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+        let claims = match self.issuer().verify(token, now).await? {
+            Some(claims) => claims,
+            // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
+            None => match self.store().find(&TokenHash::of(token)).await? {
+                Some(claims) if claims.api_key_label().is_some() && now < claims.expires_at() => claims,
+                _ => return Ok(None),
+            },
+        };
+        let client = self.store().find_client(claims.client_id().as_str()).await?;
+        let Some(client) = client.filter(|client| client.seacatauth_credentials()) else {
+            return Ok(None);
+        };
+        if claims.api_key_label().is_none() {
+            return Ok(Some(claims));
         }
-    };
-    if claims.api_key_label().is_none() {
-        return Ok(claims);
+        let authorization = still_held(claims.authorization(), &client);
+        Ok(Some(claims.with_authorization(authorization)))
     }
-    let client = server.store().find_client(claims.client_id().as_str()).await?;
-    let client = client.filter(|client| client.seacatauth_credentials()).ok_or(Error::InvalidToken)?;
-    let authorization = still_held(claims.authorization(), &client);
-    Ok(claims.with_authorization(authorization))
 }
 
 /// What a client still holds of what it once held.

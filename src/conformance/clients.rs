@@ -3,22 +3,30 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{OrStop as _, check, race, unique};
-use crate::{Client, ClientBuilder, ClientSecretHash, ClientStore, Role, TenantName, TokenEndpointAuthMethod};
+use crate::{
+    Client, ClientBuilder, ClientSecretHash, ClientStore, Role, StoredSecret, TenantName, TokenEndpointAuthMethod,
+};
 
 /// The hash of nothing in particular.
 const HASH: &str = "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$KBJH0RIw+FCnOKJi2s/ppNgRHFTFzBjXqxs+xS3zHTY";
+
+/// The same for another secret and another salt.
+const OTHER_HASH: &str = "$sha256$c2FsdHNhbHRzYWx0$Q0RHT53CtciwOCYf7rIhYJijQ77H28Pc67lxGYf4epM";
 
 fn built(client: ClientBuilder) -> Client {
     client.build().expect("a client")
 }
 
-fn full(client_id: &str) -> Client {
+pub(super) fn full(client_id: &str) -> Client {
     let hash: ClientSecretHash = HASH.parse().expect("a hash");
     let role = |id, resources: &[&str]| Role::new(id, resources.iter().copied()).expect("a role");
+    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).expect("a time");
+    let other: ClientSecretHash = OTHER_HASH.parse().expect("a hash");
+    let current = StoredSecret::new(hash).with_created_at(at(1_700_000_000)).with_expires_at(at(2_000_000_000));
     let client = Client::builder(client_id)
+        .client_id_issued_at(at(1_600_000_000))
         .client_name("A \"name\" with 'quotes', é and \\")
-        .client_secret_hash(hash)
-        .client_secret_expires_at(OffsetDateTime::from_unix_timestamp(2_000_000_000).expect("a time"))
+        .client_secrets([current, StoredSecret::new(other).with_expires_at(at(1_900_000_000))])
         .token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost)
         .seacatauth_credentials(true)
         .scope("read write")
@@ -31,13 +39,21 @@ fn full(client_id: &str) -> Client {
     built(client)
 }
 
+/// Which lines of the two differ, so that nobody has to look for it.
+fn difference(there: &Client, found: Option<&Client>) -> String {
+    let Some(found) = found else { return format!("{} is there, and was not found", there.client_id()) };
+    let (there, found) = (format!("{there:#?}"), format!("{found:#?}"));
+    let differ = there.lines().zip(found.lines()).find(|(there, found)| there != found);
+    format!("what was found is not what is there, from here on: {differ:?}")
+}
+
 pub(super) async fn finds_what_is_there<S: ClientStore>(make: &impl AsyncFn(Vec<Client>) -> S) {
     let name = "finds_what_is_there";
     let clients = [full(&unique("full")), built(Client::builder(&unique("bare")))];
     let store = make(clients.to_vec()).await;
     for client in clients {
         let found = store.find_client(client.client_id().as_str()).await.or_stop(name);
-        check(name, found.as_deref() == Some(&client), format_args!("{client:?} is there, {found:?} was found"));
+        check(name, found.as_deref() == Some(&client), format_args!("{}", difference(&client, found.as_deref())));
     }
     check(
         name,

@@ -257,23 +257,43 @@ pub(super) async fn lists_roles_by_tenant(store: &impl ClientRegistry) {
     );
 }
 
+pub(super) async fn keeps_all_of_a_client(store: &impl ClientRegistry) {
+    let name = "keeps_all_of_a_client";
+    let full = super::clients::full(&unique("full"));
+    for role in full.roles() {
+        store.define_role(role.clone()).await.or_stop(name);
+    }
+    let bare = Client::builder(full.client_id().as_str()).build().expect("a client");
+    let mut version: Version = register(name, store, bare.clone()).await;
+    for client in [full, bare] {
+        version = match store.update(client.clone(), version).await.or_stop(name) {
+            Updated::Done(version) => version,
+            other => panic!("{name}: an update from the last version is {other:?}"),
+        };
+        let read = store.read(client.client_id()).await.or_stop(name).map(|(client, _)| client);
+        check(name, read.as_ref() == Some(&client), format_args!("{client:?} was written, {read:?} was read"));
+    }
+}
+
 pub(super) async fn defined_tenants_exist(store: &impl ClientRegistry) {
     let name = "defined_tenants_exist";
     let tenant = |prefix: &str| TenantName::parse(unique(prefix)).expect("a tenant");
-    let (assigned, defined, unknown) = (tenant("assigned"), tenant("defined"), tenant("unknown"));
+    let [assigned, defined, later, unknown] = ["assigned", "defined", "later", "unknown"].map(tenant);
     let client = Client::builder(id().as_str()).tenant(assigned.as_str()).build().expect("a client");
     let _: Version = register(name, store, client.clone()).await;
     store.define_tenant(defined.clone()).await.or_stop(name);
     store.define_tenant(defined.clone()).await.or_stop(name);
     let existing = async || {
         let mut existing =
-            store.existing_tenants(&[assigned.clone(), defined.clone(), unknown.clone()]).await.or_stop(name);
+            store.existing_tenants(&[&assigned, &defined, &later, &unknown].map(Clone::clone)).await.or_stop(name);
         existing.sort();
         existing
     };
-    let both = [assigned.clone(), defined.clone()];
+    let changed = store.change(client.client_id(), |client| client.tenant(later.as_str())).await.or_stop(name);
+    check(name, changed, "a client can be changed");
+    let all = [assigned.clone(), defined.clone(), later.clone()];
     // A store that keeps to the provided `existing_tenants` names none at all.
-    let expected = if existing().await.is_empty() { &[][..] } else { &both };
+    let expected = if existing().await.is_empty() { &[][..] } else { &all };
     check(name, existing().await == expected, "tenants that are defined or assigned exist, each named once");
     check(name, store.delete(client.client_id()).await.or_stop(name), "a client can be removed");
     check(name, existing().await == expected, "a tenant goes on existing without the client it was assigned to");

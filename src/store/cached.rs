@@ -35,7 +35,7 @@ use answers::{Answers, Asked};
 /// # How old an answer can be
 ///
 /// What is written through this value is there for whoever asks after the write has returned, so let all that reads and
-/// writes share it, in an [`Arc`] for instance. What is changed elsewhere, by another instance or straight in the database, is
+/// writes share it, as clones of it do. What is changed elsewhere, by another instance or straight in the database, is
 /// there after [`cache_expiration`](Self::with_cache_expiration), or after the duration of a look-up if that is longer. Until
 /// then
 ///
@@ -60,9 +60,11 @@ use answers::{Answers, Asked};
 /// Of several that ask for one client at the same time, one asks the store for all. An error is told to all of them at once,
 /// and is not kept. If the one that asks is dropped, the next one asks; but one that is neither dropped nor polled holds up
 /// those who wait for it. No runtime is needed beyond what the store needs.
+#[derive(Clone)]
 pub struct Cached<S> {
     store: S,
-    answers: Answers,
+    expiration: Duration,
+    answers: Arc<Answers>,
 }
 
 /// What the configuration has too.
@@ -74,21 +76,20 @@ const CAPACITY: usize = 10_000;
 impl<S> Cached<S> {
     /// Keeps what `store` finds for 30 seconds, and 10,000 clients at most.
     pub fn new(store: S) -> Self {
-        Self { store, answers: Answers::new(EXPIRATION, CAPACITY) }
+        Self { store, expiration: EXPIRATION, answers: Arc::new(Answers::new(CAPACITY)) }
     }
 
     /// How long what was found is the answer; with zero every look-up goes to the store. For the value of a configuration
     /// there is [`Config::cache_expiration`](crate::Config::cache_expiration).
     #[must_use]
-    pub fn with_cache_expiration(mut self, cache_expiration: Duration) -> Self {
-        self.answers.expiration = cache_expiration;
-        self
+    pub fn with_cache_expiration(self, cache_expiration: Duration) -> Self {
+        Self { expiration: cache_expiration, ..self }
     }
 
     /// How many clients are kept, and apart from them how many identifiers of none.
     #[must_use]
     pub fn with_capacity(self, clients: usize) -> Self {
-        Self { answers: Answers::new(self.answers.expiration, clients), ..self }
+        Self { answers: Arc::new(Answers::new(clients)), ..self }
     }
 }
 
@@ -101,10 +102,10 @@ impl<S> fmt::Debug for Cached<S> {
 impl<S: ClientStore> ClientStore for Cached<S> {
     async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
         // What cannot be an identifier can be of any length, and no request has it looked up.
-        if self.answers.expiration.is_zero() || !is_client_id(client_id) {
+        if self.expiration.is_zero() || !is_client_id(client_id) {
             return self.store.find_client(client_id).await;
         }
-        match self.answers.ask(client_id) {
+        match self.answers.ask(client_id, self.expiration) {
             Asked::Kept(found) => Ok(found),
             Asked::Waits(waiter) => waiter.wait(|| self.store.find_client(client_id)).await,
         }

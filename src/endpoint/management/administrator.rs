@@ -36,7 +36,8 @@ pub struct Administrator<'s, S, T> {
 }
 
 impl<S, T> AuthorizationServer<S, T> {
-    /// An administrator that may do everything, under a name for the audit, at a time.
+    /// An administrator that may do everything, under a name for the audit, at the time that it is: what is revoked, created or
+    /// expires is dated by it. So make one for each call, and do not keep it.
     pub const fn administrator<'s>(&'s self, name: &'s str, now: OffsetDateTime) -> Administrator<'s, S, T> {
         Administrator { server: self, name, authority: None, now }
     }

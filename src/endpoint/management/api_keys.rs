@@ -45,7 +45,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 let open = client.has_access_to_all_tenants()
                     && self.server.store().existing_tenants(asked).await?.contains(tenant);
                 if !open {
-                    return Err(Error::TenantNotAssigned);
+                    return Err(Error::WrongMember("tenant", "it is not assigned to the client"));
                 }
             }
             self.may_hand_out(&client)?;

@@ -7,15 +7,15 @@ use time::{Date, OffsetDateTime, format_description::well_known::Iso8601};
 
 use super::call::{Call, Object, Verb};
 use crate::{
-    ClientBuilder, ClientId, Config, Error, Name, Request, Resources, TenantName, TokenEndpointAuthMethod, Version,
-    duration, form, request::Field,
+    ClientBuilder, ClientId, Config, Error, Name, Request, Resources, TenantName, TokenEndpointAuthMethod, duration,
+    form, request::Field,
 };
 
 /// The input of a call.
 pub(super) enum Input {
     None,
     Page { filter: String, skip: usize, most: usize },
-    Metadata(Metadata, Option<Version>),
+    Metadata(Metadata),
     Overlap(Option<Duration>),
     ApiKey { label: String, tenant: Option<TenantName>, expires_at: Option<OffsetDateTime> },
     Resources(Resources),
@@ -36,11 +36,8 @@ impl Input {
         }
         match (call.object(), call.verb()) {
             (Object::Clients, Verb::Get) => page(query),
-            (Object::Clients, _) => Ok(Self::Metadata(Metadata::parse(object(request, config)?, true)?, None)),
-            (Object::Client(_), Verb::Put) => {
-                let version = if_match(request.if_match)?;
-                Ok(Self::Metadata(Metadata::parse(object(request, config)?, false)?, version))
-            }
+            (Object::Clients, _) => Ok(Self::Metadata(Metadata::parse(object(request, config)?, true)?)),
+            (Object::Client(_), Verb::Put) => Ok(Self::Metadata(Metadata::parse(object(request, config)?, false)?)),
             (Object::ResetSecret(_), _) => overlap(object(request, config)?),
             (Object::ApiKeys(_), Verb::Post) => api_key(object(request, config)?, request.received_at),
             (Object::Role(_), Verb::Post | Verb::Put) => resources(object(request, config)?),
@@ -65,27 +62,16 @@ fn object(request: &Request<'_>, config: &Config) -> Result<Map<String, Value>, 
     serde_json::from_slice(body).map_err(|_| Error::MalformedJson)
 }
 
-/// RFC 9110 §13.1.1: one version, or `*` for whatever there is.
-fn if_match(field: Field<'_>) -> Result<Option<Version>, Error> {
-    match field {
-        Field::Absent => Ok(None),
-        Field::Once(value) if value.trim_ascii() == b"*" => Ok(None),
-        // Whatever it names, this server has never given it.
-        Field::Once(value) => super::document::parse_etag(value.trim_ascii()).map(Some).ok_or(Error::StaleVersion),
-        Field::Repeated => Err(Error::StaleVersion),
-    }
-}
-
 fn page(query: &str) -> Result<Input, Error> {
     let (mut page, mut most, mut filter) = (1, PAGE, String::new());
     for (name, value) in form::pairs(query) {
         let (name, value) = (form::decode(name)?, form::decode(value)?);
         let number = || value.parse::<usize>().ok().filter(|number| *number > 0);
         match &*name {
-            "p" => page = number().ok_or(Error::WrongMember("p", "a page, from 1 on, is expected"))?,
+            "p" => page = number().ok_or(Error::WrongParameter("p", "a page, from 1 on, is expected"))?,
             "i" => {
                 let number = number().filter(|number| *number <= PAGE_MAX);
-                most = number.ok_or(Error::WrongMember("i", "a number from 1 to 100 is expected"))?;
+                most = number.ok_or(Error::WrongParameter("i", "a number from 1 to 100 is expected"))?;
             }
             "f" => value.clone_into(&mut filter),
             _ => {}
@@ -97,7 +83,12 @@ fn page(query: &str) -> Result<Input, Error> {
 fn overlap(mut members: Map<String, Value>) -> Result<Input, Error> {
     let overlap = match members.remove("overlap") {
         None | Some(Value::Null) => None,
-        Some(value) => Some(duration(&value).ok_or(Error::WrongMember("overlap", duration::EXPECTED))?),
+        Some(value) => {
+            const EXPECTED: Error =
+                Error::WrongMember("overlap", "a duration such as 24h or 600 is expected, or 0 for none");
+            let text = value.as_str().map_or_else(|| value.to_string(), String::from);
+            Some(duration::parse_any(&text).ok_or(EXPECTED)?).filter(|overlap| !overlap.is_zero())
+        }
     };
     nothing_else(&members)?;
     Ok(Input::Overlap(overlap))

@@ -4,7 +4,7 @@ use super::{
     document::{self, ApiKey, Secret},
 };
 use crate::{
-    AuditAction, ClientId, ClientRegistry, Error, Reply, Role, RoleId, TenantName, TokenHash, TokenStore, form,
+    AuditAction, ClientId, ClientRegistry, Error, Reply, Role, RoleId, TenantName, TokenHash, TokenStore, Version, form,
 };
 
 /// A call by its method and its path.
@@ -135,7 +135,13 @@ impl Call {
         }
     }
 
-    pub(super) async fn run<S, T>(&self, administrator: &Administrator<'_, S, T>, input: Input) -> Result<Reply, Error>
+    /// `only`: the version that the client has to be of.
+    pub(super) async fn run<S, T>(
+        &self,
+        administrator: &Administrator<'_, S, T>,
+        input: Input,
+        only: Option<Version>,
+    ) -> Result<Reply, Error>
     where
         S: ClientRegistry + TokenStore,
     {
@@ -144,7 +150,7 @@ impl Call {
                 let (clients, count) = administrator.list_clients(&filter, skip, most).await?;
                 Ok(document::list(clients.iter().map(document::Client::of), count))
             }
-            (Object::Clients, Input::Metadata(metadata, _)) => {
+            (Object::Clients, Input::Metadata(metadata)) => {
                 let client_id = match metadata.preferred_client_id() {
                     Some(client_id) => client_id.clone(),
                     None => ClientId::generate(administrator.server.random())?,
@@ -153,8 +159,8 @@ impl Call {
                 let (client, secret) = administrator.create_client(client).await?;
                 Ok(Reply::json(201, &document::Client::of(&client).with_secret(&secret)))
             }
-            (Object::Client(client_id), Input::Metadata(metadata, version)) => {
-                let version = administrator.update_client(client_id, version, |client| metadata.apply(client)).await?;
+            (Object::Client(client_id), Input::Metadata(metadata)) => {
+                let version = administrator.update_client(client_id, only, |client| metadata.apply(client)).await?;
                 Ok(document::ok().with("ETag", document::etag(version)))
             }
             (Object::Client(client_id), Input::None) if self.verb == Verb::Get => {

@@ -28,12 +28,17 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// Registers a client with a new secret, which is known to nobody but who gets it here. It expires as the configuration says.
     ///
     /// # Errors
-    /// When there is a client of this identifier, or a member is wrong.
+    /// When there is a client of this identifier, a member is wrong, or a role of it is not defined: its resources are what its
+    /// definition says.
     pub async fn create_client(&self, client: ClientBuilder) -> Result<(Client, ClientSecret), Error> {
         let random = self.server.random();
         let secret = ClientSecret::generate(random)?;
         let stored = self.new_secret(ClientSecretHash::generated(&secret, random)?);
-        let client = client.client_secrets([stored]).client_id_issued_at(self.now).build()?;
+        let mut client = client.client_secrets([stored]).client_id_issued_at(self.now);
+        for role in client.roles()? {
+            client = client.role(self.defined_role(role.id()).await?);
+        }
+        let client = client.build()?;
         let register = async {
             client.check_scopes()?;
             self.may_hand_out(&client)?;
@@ -47,7 +52,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     }
 
     /// Changes the metadata of a client, if it is still of the version that was read, or whatever version there is when that is
-    /// `None`. It counts from the next request on.
+    /// `None`. It counts from the next request on; access tokens that are out go on until they expire, but for those of a client
+    /// that is disabled, which do not count [here](crate::AuthorizationServer::check_token) any more.
     ///
     /// # Errors
     /// [`Error::StaleVersion`] when it has changed since; when there is no such client, or a member would be wrong.
@@ -92,7 +98,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     }
 
     /// Registers the first administrator: the client `administrator`, which holds [`Role::superuser`], where there is no client
-    /// at all. Its secret is shown here and never again; where there are clients already, nothing is done.
+    /// at all, so call it before anything else makes one. Its secret is shown here and never again; where there are clients
+    /// already, nothing is done. If there is no superuser among them (any more), [`create_client`](Self::create_client) with
+    /// [`Role::superuser`] makes one.
     ///
     /// # Errors
     /// When the store fails.

@@ -35,12 +35,6 @@ pub(super) fn etag(version: Version) -> String {
     format!("\"{:016x}\"", version.number())
 }
 
-pub(super) fn parse_etag(text: &[u8]) -> Option<Version> {
-    let text = std::str::from_utf8(text).ok()?;
-    let digits = text.strip_prefix('"')?.strip_suffix('"').filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok().map(Version::new)
-}
-
 /// A client, under the names of RFC 7591.
 #[derive(Serialize)]
 pub(super) struct Client<'a> {

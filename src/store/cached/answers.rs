@@ -16,7 +16,6 @@ pub(super) type Found = Result<Option<Arc<Client>>, BackendError>;
 ///
 /// Each answer is kept with the time at which its look-up began, since the store may have read it that early.
 pub(super) struct Answers {
-    pub(super) expiration: Duration,
     pub(super) clock: fn() -> Instant,
     clients: Cache<Box<str>, (Arc<Client>, Instant)>,
     /// Apart from the clients, so that no flood of invented identifiers drives a client out.
@@ -40,9 +39,8 @@ pub(super) enum Asked<'a> {
 }
 
 impl Answers {
-    pub(super) fn new(expiration: Duration, capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
-            expiration,
             clock: Instant::now,
             clients: Cache::new(capacity),
             unknown: Cache::new(capacity),
@@ -50,13 +48,13 @@ impl Answers {
         }
     }
 
-    pub(super) fn ask<'a>(&'a self, client_id: &'a str) -> Asked<'a> {
-        if let Some(kept) = self.kept(client_id) {
+    pub(super) fn ask<'a>(&'a self, client_id: &'a str, expiration: Duration) -> Asked<'a> {
+        if let Some(kept) = self.kept(client_id, expiration) {
             return Asked::Kept(kept);
         }
         let mut under_way = self.under_way();
         // It may have come in while this waited for the lock.
-        if let Some(kept) = self.kept(client_id) {
+        if let Some(kept) = self.kept(client_id, expiration) {
             return Asked::Kept(kept);
         }
         let new = || UnderWay { lookup: Arc::default(), waiters: 0 };
@@ -65,9 +63,9 @@ impl Answers {
         Asked::Waits(Waiter { answers: self, client_id, lookup: joined.lookup.clone() })
     }
 
-    fn kept(&self, client_id: &str) -> Option<Option<Arc<Client>>> {
+    fn kept(&self, client_id: &str, expiration: Duration) -> Option<Option<Arc<Client>>> {
         let now = (self.clock)();
-        let is_fresh = |began: Instant| now.saturating_duration_since(began) < self.expiration;
+        let is_fresh = |began: Instant| now.saturating_duration_since(began) < expiration;
         // Both, whatever the first says, so that known and unknown take the same time.
         let (client, unknown) = (self.clients.get(client_id), self.unknown.get(client_id));
         match (client, unknown) {

@@ -188,7 +188,7 @@ fn pass(seconds: u64) {
 async fn an_answer_is_kept_until_it_expires_known_or_unknown() {
     let (store, cached) = cached();
     let mut cached = Arc::into_inner(cached).unwrap().with_cache_expiration(Duration::from_secs(20));
-    cached.answers.clock = clock;
+    Arc::get_mut(&mut cached.answers).unwrap().clock = clock;
     assert_eq!(EXPIRATION, Config::default().cache_expiration());
     for (id, known) in [("a", true), ("b", false)] {
         let before = store.asked();
@@ -212,7 +212,7 @@ async fn an_answer_is_kept_until_it_expires_known_or_unknown() {
 async fn the_age_of_an_answer_counts_from_the_beginning_of_its_look_up() {
     let (store, cached) = cached();
     let mut cached = Arc::into_inner(cached).unwrap();
-    cached.answers.clock = clock;
+    Arc::get_mut(&mut cached.answers).unwrap().clock = clock;
     let cached = Arc::new(cached);
     let gate = store.0.reads.shut();
     let first = ask(&cached, "a");
