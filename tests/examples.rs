@@ -217,6 +217,136 @@ fn the_page_of_seacat_auth() {
     assert_eq!(again.0, "200");
 }
 
+/// The management calls by the example `manage`, over HTTPS, to the last one that it has.
+#[test]
+fn manage_drives_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = server(folder.path(), &["--database", "memory"], "Ready.");
+    let url = running.line("Token endpoint: ").strip_suffix(PATH).unwrap();
+    let certificate = running.line("Certificate: ");
+    let administrator = running.line("export ADMIN_ID=administrator ADMIN_SECRET=").to_owned();
+    let command = |line: &str| {
+        let mut command = example("manage");
+        command.args(line.split(' ')).args(["--url", url, "--cacert", certificate]).env("ADMIN_SECRET", &administrator);
+        command
+    };
+    let manage = |line: &str| {
+        let output = command(line).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.as_str()), (Some(0), ""), "{line}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json = |line: &str| -> Value { serde_json::from_str(&manage(&format!("{line} --json"))).unwrap() };
+    let fails = |mut command: Command, code: i32, said: &str| {
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{error}");
+        assert!(error.contains(said) && !error.contains(&administrator), "{error}");
+    };
+
+    let secret = |printed: &str, start: &str| {
+        let secret = printed.strip_prefix(start).and_then(|rest| rest.strip_suffix('\n')).unwrap().to_owned();
+        assert_eq!(secret.len(), 43);
+        secret
+    };
+    let printed = manage("create --id my-client --name Mine --scope report:read");
+    let old = secret(&printed, "export CLIENT_ID=my-client CLIENT_SECRET=");
+    let other = json("create --name other --auth-method client_secret_post");
+    assert_eq!((&other["client_secret_expires_at"], &other["seacatauth_credentials"]), (&0.into(), &false.into()));
+    let other = other["client_id"].as_str().unwrap();
+
+    // A version counts once, with its quotation marks or without.
+    let shown = manage("show my-client");
+    let etag = shown.lines().find_map(|line| line.strip_prefix("ETag ")).unwrap().trim();
+    let updated = manage(&format!("update my-client --enable --scope= --if-match {}", etag.trim_matches('"')));
+    assert!(updated.contains("OK") && updated.contains("ETag") && !updated.contains(etag), "{updated}");
+    let stale = format!("update my-client --name Late --if-match {etag}");
+    fails(command(&stale), 1, "412 Precondition Failed: precondition_failed: it has changed since it was read\n");
+    let client = json("show my-client");
+    assert_eq!((&client["seacatauth_credentials"], &client["client_name"]), (&true.into(), &"Mine".into()));
+    assert!(client.get("scope").is_none(), "{client}");
+
+    assert_eq!(manage("role create acme/accountant --resource invoice:edit --resource report:read"), "OK\n");
+    let assigned = manage("assign my-client --role acme/accountant --tenant acme --tenant bolt --role */superuser");
+    assert_eq!(assigned, "acme: OK\nbolt: OK\nacme/accountant: OK\n*/superuser: OK\n");
+    assert_eq!(manage("unassign my-client --tenant bolt --role */superuser"), "bolt: OK\n*/superuser: OK\n");
+    assert_eq!(manage("role update acme/accountant --resource invoice:edit"), "OK\n");
+    assert_eq!(manage("role show acme/accountant"), "_id        acme/accountant\nresources  invoice:edit\n");
+
+    // Beside the new secret the old one goes on: both get a token, which does not open the call.
+    let new = secret(&manage("reset-secret my-client --overlap 24h"), "export CLIENT_SECRET=");
+    let kept = file(folder.path(), "secret", &format!("{new}\n"));
+    let refused = "403 Forbidden: insufficient_scope: the bearer token does not hold seacat:client:access\n";
+    let mut with_old = command("list --admin-id my-client");
+    with_old.env("ADMIN_SECRET", &old);
+    fails(with_old, 1, refused);
+    let with_new = format!("list --admin-id my-client --secret-file {}", kept.display());
+    fails(command(&with_new), 1, refused);
+    let secrets = json("secrets my-client");
+    assert_eq!(secrets["count"], 2);
+    let retired = secrets["data"][1]["_id"].as_str().unwrap();
+    assert!(manage("secrets my-client").contains(&format!("\n{retired}  20")), "a date follows");
+    assert_eq!(manage(&format!("secrets my-client --retire {retired}")), "OK\n");
+    let mut with_old = command("list --admin-id my-client");
+    with_old.env("ADMIN_SECRET", &old);
+    fails(with_old, 1, "401 Unauthorized: invalid_client: client authentication failed\n");
+
+    secret(&manage("api-key create my-client --exp 180d --tenant acme --label backup"), "export API_KEY=");
+    json("api-key create my-client");
+    let keys = json("api-key list my-client");
+    let key = keys["data"].as_array().unwrap().iter().find(|key| key["label"] == "backup").unwrap();
+    assert_eq!(key["resources"]["acme"], serde_json::json!(["invoice:edit"]));
+    let (id, listed) = (key["_id"].as_str().unwrap(), manage("api-key list my-client"));
+    assert!(listed.contains(&format!("\n{id}  backup  acme    20")), "{listed}");
+    assert_eq!(manage(&format!("api-key revoke my-client {id}")), "OK\n");
+    assert_eq!(json("api-key list my-client")["count"], 1);
+    assert_eq!(manage("api-key revoke my-client"), "OK\n");
+    assert_eq!(json("api-key list my-client")["count"], 0);
+
+    let list = "\
+client_id  client_name  seacatauth_credentials  tenants  roles
+my-client  Mine         true                    acme     acme/accountant
+";
+    assert_eq!(manage("list --filter my-c"), list);
+    assert!(manage("list --items 1 --page 2").ends_with("\n1 of 4\n"));
+    assert_eq!(json("list --filter my-c")["data"][0], json("show my-client"));
+
+    assert_eq!(manage("role delete acme/accountant"), "OK\n");
+    assert_eq!(manage(&format!("delete {other}")), "OK\n");
+    fails(command(&format!("show {other}")), 1, "404 Not Found: not_found: there is no such client\n");
+    fails(command("show a/../b?c#d+%2F"), 1, "404 Not Found: not_found: there is no such client\n");
+
+    let mut without_secret = command("list");
+    without_secret.env_remove("ADMIN_SECRET");
+    fails(without_secret, 2, "ADMIN_SECRET");
+    for wrong in ["lst", "assign my-client", "role create acme/new", "role show acme", "create --auth-method none"] {
+        fails(command(wrong), 2, "For more information, try '--help'.");
+    }
+    let mut elsewhere = example("manage");
+    elsewhere.args(["list", "--url", url]).env("ADMIN_SECRET", &administrator);
+    fails(elsewhere, 1, "certificate");
+
+    let help = manage("--help");
+    for name in [
+        "list",
+        "show",
+        "create",
+        "update",
+        "delete",
+        "reset-secret",
+        "secrets",
+        "assign",
+        "unassign",
+        "role",
+        "api-key",
+    ] {
+        assert!(help.contains(&format!("\n  {name} ")), "{name}: {help}");
+    }
+    assert!(!help.contains(&administrator));
+    let printed = running.stop();
+    assert!(![administrator, old, new].iter().any(|secret| printed.contains(secret)), "{printed}");
+}
+
 #[test]
 fn server_with_a_client_file_and_jwts() {
     let folder = tempfile::tempdir().unwrap();
