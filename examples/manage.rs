@@ -256,7 +256,7 @@ fn run(Arguments { profile, json, command }: Arguments) -> Result<(), Box<dyn Er
                 let quoted = etag == "*" || etag.starts_with(['"', 'W']);
                 request = request.header("If-Match", if quoted { etag } else { format!("\"{etag}\"") });
             }
-            print(&server.send(request, Some(metadata.members()))?, &Answer::members)?;
+            print(&server.send(request, Some(metadata.members()))?, &Answer::result)?;
         }
         Command::Delete { client_id } => print(&server.delete(&path(&["client", &client_id]))?, &Answer::result)?,
         Command::ResetSecret { client_id, overlap } => {

@@ -151,16 +151,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log));
 
     // Last of all that can fail, since a secret that is made now is shown only now.
-    let (administrator, demo) = fill(&server, clients.as_ref()).await?;
+    let demo = fill(&server, clients.as_ref()).await?;
     println!("Token endpoint: {url}/openidconnect/token");
     let mut curl = String::from("curl");
     if let Some((path, _)) = &certificate {
         println!("Certificate: {}", path.display());
         curl += &format!(" --cacert '{}'", path.display());
-    }
-    if let Some(secret) = administrator {
-        println!("Administrator, whose secret is shown only now:\n");
-        println!("export ADMIN_ID=administrator ADMIN_SECRET={}\n", secret.expose());
     }
     if let Some(secret) = demo {
         println!("Demo client, whose secret is shown only now. Mint a token with it:\n");
@@ -273,24 +269,27 @@ fn cached(stores: Chosen, _: &Config) -> Chosen {
     stores
 }
 
-/// The secrets of the administrator and of the demo client, if they were made just now.
-type Shown = (Option<ClientSecret>, Option<ClientSecret>);
-
-/// At the first start registers an administrator, and the clients of a file or else a demo client; later on only what is new
-/// in the file.
-async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Shown, Box<dyn Error>> {
+/// At the first start registers an administrator, and the clients of a file or else a demo client, whose secret it returns;
+/// later on only what is new in the file.
+async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Option<ClientSecret>, Box<dyn Error>> {
     let setup = server.administrator("the first start", now());
-    let administrator = setup.create_first_administrator().await?.map(|(_, secret)| secret);
-    let mut demo = None;
+    let administrator = setup.create_first_administrator().await?;
+    if let Some((_, secret)) = &administrator {
+        // At once: whatever fails from here on, there is no second time.
+        println!("Administrator, whose secret is shown only now:\n");
+        println!("export ADMIN_ID=administrator ADMIN_SECRET={}\n", secret.expose());
+    }
     if let Some(clients) = clients {
         for client_id in clients.register_in(server.store()).await? {
             println!("Client {client_id} was there already, and stays as it was.");
         }
-    } else if administrator.is_some() {
-        let client = Client::builder("demo").seacatauth_credentials(true).tenant("my-corporation");
-        demo = Some(setup.create_client(client).await?.1);
+        return Ok(None);
     }
-    Ok((administrator, demo))
+    if administrator.is_none() {
+        return Ok(None);
+    }
+    let client = Client::builder("demo").seacatauth_credentials(true).tenant("my-corporation");
+    Ok(Some(setup.create_client(client).await?.1))
 }
 
 /// Clears expired tokens away, so that a database does not grow forever.

@@ -83,6 +83,11 @@ impl Role {
     }
 }
 
+/// Whether a text is a resource id as the management of clients takes it.
+pub(crate) fn is_resource_id(text: &str) -> bool {
+    (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// A set of resource ids such as `seacat:client:edit`. A clone shares the set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources(Arc<BTreeSet<String>>);

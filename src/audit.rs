@@ -25,7 +25,8 @@ pub trait AuditSink: Send + Sync {
     /// Takes one event.
     ///
     /// Called in the middle of a request, which goes on when this returns, and which does not learn of a failure: be quick,
-    /// and put what takes time into a queue. Nothing in an event is a secret, a token or the hash of one.
+    /// and put what takes time into a queue. Nothing in an event is a secret or a token; what is no known client's identifier is
+    /// left out, since it may be a secret in the wrong place.
     fn record(&self, event: &AuditEvent<'_>);
 }
 
@@ -44,7 +45,7 @@ pub struct AuditEvent<'a> {
     pub action: AuditAction,
     /// To which client.
     pub client_id: Option<&'a str>,
-    /// To what else: a tenant, a role, or the id of a secret or an API key.
+    /// To what else: a tenant, a role, or the id of a secret or an API key, which is the hash of its token.
     pub target: Option<&'a str>,
     /// Why it was not done, if it was not.
     pub cause: Option<&'a Error>,
@@ -101,13 +102,39 @@ pub enum AuditAction {
     DeleteRole,
 }
 
+impl AuditAction {
+    /// Whether it changes nothing, so that it is an event only when it is refused.
+    pub(crate) const fn is_read(self) -> bool {
+        match self {
+            Self::ListClients | Self::ReadClient | Self::ListSecrets | Self::ListApiKeys | Self::ReadRole => true,
+            Self::RequestToken
+            | Self::UseRetiringSecret
+            | Self::Manage
+            | Self::CreateClient
+            | Self::UpdateClient
+            | Self::DeleteClient
+            | Self::ResetSecret
+            | Self::RetireSecret
+            | Self::CreateApiKey
+            | Self::RevokeApiKey
+            | Self::AssignTenant
+            | Self::UnassignTenant
+            | Self::AssignRole
+            | Self::UnassignRole
+            | Self::CreateRole
+            | Self::UpdateRole
+            | Self::DeleteRole => false,
+        }
+    }
+}
+
 impl AuditEvent<'_> {
     /// `success`, `refused`, or `failed` where it was a backend that did not work.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {
         match self.cause {
             None => "success",
-            Some(Error::Backend(_)) => "failed",
+            Some(Error::Interrupted | Error::Backend(_)) => "failed",
             Some(_) => "refused",
         }
     }

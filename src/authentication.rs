@@ -73,7 +73,7 @@ impl<'a> ClientAuthentication<'a> {
         if secrets.is_empty() {
             let _ = config.unknown_client_secret_hash().verify(self.client_secret());
         }
-        let found = StoredSecret::find(secrets, self.client_secret());
+        let found = StoredSecret::find(secrets, self.client_secret(), received_at);
         let found = found.map(|(place, secret)| (place, secret.is_live(received_at)));
 
         let has_secret = !secrets.is_empty();

@@ -6,14 +6,16 @@ mod usual;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    ClientSecretHash, ParseError, Resources, Role, RoleId, Scope, TENANT_ACCESS, TenantName, duration,
-    scope::ScopeToken, text::text_type, token::Grant,
+    BackendError, ClientSecretHash, Error, ParseError, RandomSource, Resources, Role, RoleId, Scope, TENANT_ACCESS,
+    TenantName, duration, scope::ScopeToken, text::text_type,
 };
 pub use secrets::StoredSecret;
+pub(crate) use usual::Grant;
 use usual::Usual;
 
 text_type! {
@@ -26,6 +28,18 @@ text_type! {
 /// Whether a text can be a client identifier. One in a request that cannot is never looked up.
 pub(crate) fn is_client_id(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().fold(true, |all, b| all & matches!(b, 0x20..=0x7E))
+}
+
+impl ClientId {
+    /// A new one: 16 random bytes as base64url, 22 characters.
+    ///
+    /// # Errors
+    /// When the source of randomness fails.
+    pub fn generate(random: &RandomSource) -> Result<Self, BackendError> {
+        let mut bytes = [0; 16];
+        random.fill(&mut bytes)?;
+        Ok(Self::parse(BASE64_URL_SAFE_NO_PAD.encode(bytes))?)
+    }
 }
 
 /// How a client proves itself (RFC 7591 §2).
@@ -279,6 +293,20 @@ pub struct ClientError {
     expected: ParseError,
 }
 
+/// For whoever changes a [`Client`].
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        Self::WrongMember(error.member(), error.expected().0)
+    }
+}
+
+/// For a store that makes a [`Client`] of what it keeps.
+impl From<ClientError> for BackendError {
+    fn from(error: ClientError) -> Self {
+        Self::new(error)
+    }
+}
+
 impl ClientError {
     /// The member's name, as in RFC 7591 or the provisioning file.
     #[must_use]
@@ -415,6 +443,11 @@ impl ClientBuilder {
     /// Takes a role from its credentials.
     pub fn without_role(self, id: &str) -> Self {
         self.set(|client| client.roles.retain(|role| role.id().as_str() != id))
+    }
+
+    /// The identifier, if it can be one.
+    pub(crate) fn client_id(&self) -> Option<&ClientId> {
+        self.client.as_ref().ok().map(|client| &client.client_id)
     }
 
     /// The roles so far.

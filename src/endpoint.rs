@@ -4,5 +4,5 @@ mod form_post;
 mod management;
 mod token;
 
-pub use management::{Administrator, handle_management_request};
+pub use management::handle_management_request;
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

@@ -102,6 +102,9 @@ pub enum Error {
     /// There is no bearer token.
     #[error("there is no bearer token")]
     NoToken,
+    /// The Authorization header is there twice or too long, so that it cannot hold a bearer token.
+    #[error("the Authorization header is there twice or too long, so that it cannot hold a bearer token")]
+    MalformedToken,
     /// The bearer token is unknown, expired or revoked.
     #[error("the bearer token is unknown, expired or revoked")]
     InvalidToken,
@@ -129,18 +132,24 @@ pub enum Error {
     /// The body is not what this call takes.
     #[error("the body is not a JSON object")]
     MalformedJson,
-    /// A parameter of the query has a value that it cannot have.
+    /// A member of a body that is not a client's metadata is not known here.
+    #[error("there is no parameter `{0}`")]
+    UnknownParameter(Name),
+    /// A parameter of the query, or a member of a body that is not a client's metadata, has a value that it cannot have.
     #[error("the parameter `{0}`: {1}")]
     WrongParameter(&'static str, &'static str),
-    /// A member of the body is not known here.
+    /// A member of a client's metadata is not known here.
     #[error("there is no member `{0}`")]
     UnknownMember(Name),
-    /// A member of the body cannot be set in this way.
+    /// A member of a client's metadata cannot be set in this way.
     #[error("the member `{0}` is read-only here")]
     ReadOnlyMember(Name),
-    /// A member of the body has a value that it cannot have.
+    /// A member of a client's metadata has a value that it cannot have.
     #[error("`{0}`: {1}")]
     WrongMember(&'static str, &'static str),
+    /// The caller went away in the middle, and whether it was done is not known.
+    #[error("the caller went away in the middle, and whether it was done is not known")]
+    Interrupted,
     /// A store or an issuer failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -185,6 +194,7 @@ impl Error {
             | Self::TenantNotAssigned
             | Self::NoTenantAssigned     => (400, InvalidScope, "the scope is not allowed for this client"),
             Self::NoToken                => (401, InvalidToken, "a bearer token is required"),
+            Self::MalformedToken         => (400, InvalidRequest, "the Authorization header cannot hold a bearer token"),
             Self::InvalidToken           => (401, InvalidToken, "the bearer token is not valid"),
             Self::NotHeld                => (403, InsufficientScope, "this would give a resource that the bearer token does not hold"),
             Self::AlreadyExists(_)       => (409, Conflict, "there is one of this name already"),
@@ -192,9 +202,13 @@ impl Error {
             Self::StaleVersion           => (412, PreconditionFailed, "it has changed since it was read"),
             Self::NotJson                => (415, InvalidRequest, "the content type must be application/json"),
             Self::MalformedJson          => (400, InvalidRequest, "the body is not a JSON object of the expected form"),
-            Self::Backend(_)             => (503, TemporarilyUnavailable, "the server cannot answer now"),
+            Self::Interrupted
+            | Self::Backend(_)           => (503, TemporarilyUnavailable, "the server cannot answer now"),
             Self::MissingResource(resource) => {
                 return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));
+            }
+            Self::UnknownParameter(name) => {
+                return ErrorResponse::new(400, InvalidRequest, format!("there is no member {name}"));
             }
             Self::WrongParameter(name, expected) => {
                 return ErrorResponse::new(400, InvalidRequest, format!("{name}: {expected}"));
@@ -207,7 +221,6 @@ impl Error {
                 return ErrorResponse::new(400, InvalidClientMetadata, format!("the member {name} is read-only here"));
             }
             Self::WrongMember(name, expected) => {
-                let expected: String = expected.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
                 return ErrorResponse::new(400, InvalidClientMetadata, format!("{name}: {expected}"));
             }
         };
@@ -309,27 +322,6 @@ impl BackendError {
     /// Wraps the failure of a backend; a text will do.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self(source.into().into())
-    }
-}
-
-/// For whoever changes a [`Client`](crate::Client).
-impl From<crate::ClientError> for Error {
-    fn from(error: crate::ClientError) -> Self {
-        Self::WrongMember(error.member(), error.expected().0)
-    }
-}
-
-/// For a store that makes a [`Client`](crate::Client) of what it keeps.
-impl From<crate::ClientError> for BackendError {
-    fn from(error: crate::ClientError) -> Self {
-        Self::new(error)
-    }
-}
-
-/// For a store that parses what it keeps.
-impl From<crate::ParseError> for BackendError {
-    fn from(error: crate::ParseError) -> Self {
-        Self::new(error)
     }
 }
 

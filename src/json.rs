@@ -1,5 +1,7 @@
 //! JSON on its way out.
 
+use std::io;
+
 use serde::Serialize;
 
 /// Appends `value`.
@@ -12,4 +14,27 @@ pub(crate) fn value(out: &mut Vec<u8>, value: &impl Serialize) {
 #[expect(clippy::expect_used, reason = "what this crate writes is texts, numbers and maps with texts for keys")]
 pub(crate) fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("texts, numbers and maps always serialize")
+}
+
+/// The text of `value`, which may have a secret in it: in a buffer of its final size, so that growing leaves no copy behind.
+pub(crate) fn secret(value: &impl Serialize) -> Vec<u8> {
+    let mut len = Length(0);
+    // Nothing that is counted here can fail.
+    let _ = serde_json::to_writer(&mut len, value);
+    let mut out = Vec::with_capacity(len.0);
+    self::value(&mut out, value);
+    out
+}
+
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod administrator;
 mod audit;
 mod authentication;
 mod client;
@@ -28,6 +29,7 @@ mod text;
 mod token;
 
 pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};
+pub use administrator::Administrator;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use audit::TracingSink;
@@ -36,7 +38,7 @@ pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, Tok
 pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
-    Administrator, AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_management_request,
+    AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_management_request,
     handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};

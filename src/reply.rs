@@ -32,7 +32,7 @@ impl Reply {
             // RFC 6750 §3.1: who has sent no token has done nothing wrong yet, and is told no error.
             (Error::NoToken, _) => reply = Self::json(401, &NOTHING).with("WWW-Authenticate", bearer(None, config)),
             // The challenge says the error too (RFC 6750 §3).
-            (Error::InvalidToken | Error::MissingResource(_) | Error::NotHeld, _) => {
+            (Error::MalformedToken | Error::InvalidToken | Error::MissingResource(_) | Error::NotHeld, _) => {
                 reply = reply.with("WWW-Authenticate", bearer(Some(&response), config));
             }
             // RFC 9110 §15.5.2: a 401 without a challenge is malformed, whichever way the client authenticated.
@@ -46,14 +46,17 @@ impl Reply {
 
     /// This status and this JSON.
     pub(crate) fn json(status: u16, value: &impl Serialize) -> Self {
-        let mut body = Vec::with_capacity(128);
-        json::value(&mut body, value);
-        Self { status, ..Self::ok(body) }
+        Self { status, ..Self::ok(json::secret(value)) }
     }
 
     /// 200 with this JSON.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
         Self { status: 200, extra: Vec::new(), body: Zeroizing::new(body), cause: None }
+    }
+
+    /// 304 with this entity tag (RFC 9110 §15.4.5), and without a body.
+    pub(crate) fn not_modified(etag: String) -> Self {
+        Self { status: 304, ..Self::ok(Vec::new()) }.with("ETag", etag)
     }
 
     /// With one more header field.

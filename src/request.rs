@@ -24,6 +24,7 @@ pub struct Request<'a> {
     pub(crate) authorization: Field<'a>,
     pub(crate) content_type: Field<'a>,
     pub(crate) if_match: Field<'a>,
+    pub(crate) if_none_match: Field<'a>,
     /// `None` when it was too long to be read.
     pub(crate) body: Option<&'a [u8]>,
     pub(crate) received_at: OffsetDateTime,
@@ -38,6 +39,13 @@ pub(crate) enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// Whether it is this media type, whatever its parameters (RFC 9110 §8.3.1). It is UTF-8 here, whatever they say.
+    pub(crate) fn is_media_type(self, media_type: &[u8]) -> bool {
+        let Self::Once(value) = self else { return false };
+        let without_parameters = || value.split(|b| *b == b';').next().unwrap_or_default();
+        value == media_type || without_parameters().trim_ascii().eq_ignore_ascii_case(media_type)
+    }
+
     const fn add(self, value: &'a [u8]) -> Self {
         match self {
             Self::Absent => Self::Once(value),
@@ -57,6 +65,7 @@ impl<'a> Request<'a> {
             authorization: Field::Absent,
             content_type: Field::Absent,
             if_match: Field::Absent,
+            if_none_match: Field::Absent,
             body: Some(&[]),
             received_at: received_at.into(),
         }
@@ -91,6 +100,8 @@ impl<'a> Request<'a> {
             self.content_type = self.content_type.add(value);
         } else if name.eq_ignore_ascii_case("if-match") {
             self.if_match = self.if_match.add(value);
+        } else if name.eq_ignore_ascii_case("if-none-match") {
+            self.if_none_match = self.if_none_match.add(value);
         }
         self
     }

@@ -6,6 +6,13 @@
 #[error("{0}")]
 pub struct ParseError(pub(crate) &'static str);
 
+/// For a store that parses what it keeps.
+impl From<ParseError> for crate::BackendError {
+    fn from(error: ParseError) -> Self {
+        Self::new(error)
+    }
+}
+
 /// Defines a type over `Arc<str>` that can only hold what `$holds` accepts.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $holds:expr, $expected:expr) => {

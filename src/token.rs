@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::{Authorization, ClientId, Scope};
+use crate::{Authorization, ClientId, Scope, client::Grant};
 
 /// What an access token says, whatever its form: a JWT carries it, and a [`TokenStore`](crate::TokenStore) keeps it beside
 /// the hash of an opaque token.
@@ -15,15 +15,6 @@ pub struct Claims {
     grant: Arc<Grant>,
     issued_at: OffsetDateTime,
     expires_at: OffsetDateTime,
-}
-
-/// What a client got, apart from when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Grant {
-    pub(crate) client_id: ClientId,
-    pub(crate) scope: Option<Scope>,
-    pub(crate) authorization: Authorization,
-    pub(crate) api_key_label: Option<String>,
 }
 
 impl Claims {

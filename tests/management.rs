@@ -15,7 +15,7 @@ use std::{
 
 use client_credentials::{
     AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
-    Provisioning, SigningAlgorithm, SigningKey, now,
+    Provisioning, SigningAlgorithm, SigningKey, TokenStore as _, now,
     time::{self, Duration, OffsetDateTime},
 };
 use common::{Answer, Asked, SECRET, Served, basic, request, stores};
@@ -186,7 +186,10 @@ fn rfc6750_3_1_nothing_is_reachable_without_a_token_that_holds_the_resource() {
             assert!(challenge.starts_with(r#"Bearer realm="asab", error="invalid_token", error_desc"#), "{challenge}");
         }
         let twice = asked.clone().bearer(&nobody).bearer(&nobody);
-        managed.served.ask(&twice).refused(400, "invalid_request");
+        let answer = managed.served.ask(&twice);
+        answer.refused(400, "invalid_request");
+        assert!(answer.header("www-authenticate").unwrap().contains(r#"error="invalid_request""#));
+        managed.served.ask(&asked.clone().bearer(&"a".repeat(9000))).refused(400, "invalid_request");
         for who in
             ["nobody", "reader", "editor", "key-keeper", "tenant-assigner", "role-assigner", "role-editor", "local"]
         {
@@ -297,8 +300,19 @@ fn bad_input_is_named_and_changes_nothing() {
         (("POST", "/role/acme/new", json!({"resources": ["a b"]})), "resources"),
         (("POST", "/role/acme/new", json!({"resources": [""]})), "resources"),
     ] {
-        let answer = managed.served.ask(&asked(method, path, Some(&body)).bearer(&root));
-        answer.refused(400, "invalid_client_metadata");
+        managed.take_events();
+        let answer = managed.send(&asked(method, path, Some(&body)).bearer(&root));
+        let is_metadata = matches!(path, "/client" | "/client/billing");
+        answer.refused(400, if is_metadata { "invalid_client_metadata" } else { "invalid_request" });
+        let events = managed.take_events();
+        assert!(
+            matches!(&*events, [event] if event["outcome"] == "refused" && event["actor"] == "root"),
+            "{body}: {events:?}"
+        );
+        managed
+            .served
+            .ask(&asked(method, path, Some(&body)).bearer(&root))
+            .refused(400, if is_metadata { "invalid_client_metadata" } else { "invalid_request" });
         let description = answer.json()["error_description"].as_str().unwrap().to_owned();
         assert!(description.contains(named) && !description.contains("HUNTER2"), "{body}: {description}");
     }
@@ -311,6 +325,7 @@ fn bad_input_is_named_and_changes_nothing() {
         ("{", "application/json", 400),
         ("[]", "application/json", 400),
         ("null", "application/json", 400),
+        (r#"{"client_name": "a", "client_name": "b"}"#, "application/json", 400),
         ("{}", "text/plain", 415),
         ("{}", "", 415),
         (r#"{"client_name": "x"}"#, "application/x-www-form-urlencoded", 415),
@@ -326,8 +341,8 @@ fn bad_input_is_named_and_changes_nothing() {
     assert_eq!(managed.root("GET", "/client/billing").json(), before);
     managed.root_with("POST", "/client", &json!({"preferred_client_id": "billing"})).refused(409, "conflict");
     managed.root_with("POST", "/role/*/superuser", &json!({"resources": []})).refused(409, "conflict");
-    managed.root_with("PUT", "/role/*/superuser", &json!({"resources": []})).refused(400, "invalid_client_metadata");
-    managed.root("DELETE", "/role/*/superuser").refused(400, "invalid_client_metadata");
+    managed.root_with("PUT", "/role/*/superuser", &json!({"resources": []})).refused(400, "invalid_request");
+    managed.root("DELETE", "/role/*/superuser").refused(400, "invalid_request");
     managed.root_with("PUT", "/role/*/missing", &json!({"resources": []})).refused(404, "not_found");
     managed.root("POST", "/role_assign/seacatauth:client:billing/*/missing").refused(404, "not_found");
 }
@@ -448,15 +463,16 @@ fn rfc9110_13_1_1_a_stale_update_is_refused() {
     let updated = put("one", &etag);
     ok(&updated);
     put("two", &etag).refused(412, "precondition_failed");
-    let weak = format!("W/{}", updated.header("etag").unwrap());
+    assert_eq!(updated.header("etag"), None, "RFC 9110 section 9.3.4: what is kept is not what was sent");
+    let weak = format!("W/{}", managed.root("GET", "/client/billing").header("etag").unwrap());
     for wrong in ["\"\"", "x", &weak, "\"0000000000000001\", \"0000000000000002\"", ""] {
         put("three", wrong).refused(412, "precondition_failed");
     }
     let twice = request("PUT", "/client/billing").bearer(&root).header("If-Match", &etag).header("If-Match", "*");
     managed.send(&twice.json(&json!({"client_name": "four"}))).refused(412, "precondition_failed");
     let read = managed.root("GET", "/client/billing");
-    assert_eq!((read.json()["client_name"].as_str(), read.header("etag")), (Some("one"), updated.header("etag")));
-    ok(&put("five", updated.header("etag").unwrap()));
+    assert_eq!(read.json()["client_name"], "one");
+    ok(&put("five", read.header("etag").unwrap()));
     let etag = managed.root("GET", "/client/billing").header("etag").unwrap().to_owned();
     ok(&put("six", &format!("\"0000000000000001\", {etag}")));
     ok(&put("seven", "*"));
@@ -467,6 +483,22 @@ fn rfc9110_13_1_1_a_stale_update_is_refused() {
             managed.send(&stale).refused(412, "precondition_failed");
         }
     }
+
+    for (method, path) in [("GET", "/role/*/auditor"), ("GET", "/client"), ("POST", "/client")] {
+        let nothing = request(method, path).bearer(&root).header("If-Match", "\"0000000000000001\"");
+        managed.send(&nothing).refused(412, "precondition_failed");
+    }
+    let etag = managed.root("GET", "/client/billing").header("etag").unwrap().to_owned();
+    let none = |method: &str, tag: &str| {
+        managed.send(&request(method, "/client/billing").bearer(&root).header("If-None-Match", tag).json(&json!({})))
+    };
+    let answer = none("GET", &format!("\"0000000000000001\", {etag}"));
+    assert_eq!((answer.status, answer.header("etag"), answer.raw.len()), (304, Some(&*etag), 0));
+    assert_eq!(none("GET", "\"0000000000000001\"").status, 200);
+    assert_eq!(none("GET", "*").status, 304);
+    none("PUT", "*").refused(412, "precondition_failed");
+    none("DELETE", &etag).refused(412, "precondition_failed");
+    ok(&none("PUT", "\"0000000000000001\""));
 
     // Of many at once from one version one wins.
     let etag = managed.root("GET", "/client/billing").header("etag").unwrap().to_owned();
@@ -593,8 +625,7 @@ fn a_token_carries_what_was_assigned_before_it() {
     ok(&managed.root("DELETE", &format!("/tenant_assign/{of_billing}/bolt")));
     managed.root("DELETE", &format!("/tenant_assign/{of_billing}/bolt")).refused(404, "not_found");
     managed.mint("billing", SECRET, "tenant:bolt").refused(400, "invalid_scope");
-    let refused = managed.root_with("POST", "/client/billing/token", &json!({"tenant": "bolt"}));
-    refused.refused(400, "invalid_client_metadata");
+    managed.root_with("POST", "/client/billing/token", &json!({"tenant": "bolt"})).refused(400, "invalid_request");
 }
 
 #[test]
@@ -612,9 +643,9 @@ fn an_api_key_counts_wherever_an_access_token_does() {
         };
         let (one, other) = (
             make(json!({"label": "one", "exp": "180d"})),
-            make(json!({"label": "other", "exp": "2999-01-01T12:00:00Z"})),
+            make(json!({"label": "other", "exp": "2099-01-01T12:00:00Z"})),
         );
-        assert!(other["exp"] == "2999-01-01T12:00:00Z" && one["tenant"].is_null());
+        assert!(other["exp"] == "2099-01-01T12:00:00Z" && one["tenant"].is_null());
         for (exp, days) in [(json!("4 h"), 0), (json!(86_400), 1), (json!("86400"), 1), (Value::Null, 365)] {
             let key = make(json!({"exp": exp}));
             let at =
@@ -669,10 +700,19 @@ fn nobody_gives_away_what_they_do_not_hold() {
         ("role-assigner", "POST", "/role_assign/seacatauth:client:billing/*/superuser", None),
         ("role-assigner", "POST", "/role_assign/seacatauth:client:role-assigner/*/editor", None),
         ("role-editor", "PUT", "/role/*/auditor", Some(&body)),
+        ("role-editor", "POST", "/role/*/new", Some(&json!({"resources": ["authz:tenant:access"]}))),
+        // Nor do they take away, or wake up, what others hold.
+        ("editor", "PUT", "/client/root", Some(&json!({"seacatauth_credentials": true}))),
+        ("editor", "DELETE", "/client/root", None),
+        ("editor", "DELETE", "/client/root/secret", None),
+        ("role-assigner", "DELETE", "/role_assign/seacatauth:client:root/*/superuser", None),
+        ("role-editor", "PUT", "/role/*/editor", Some(&json!({"resources": []}))),
+        ("role-editor", "DELETE", "/role/*/editor", None),
         ("local", "POST", "/role/acme/new", Some(&body)),
     ] {
         let answer = managed.served.ask(&asked(method, path, body).bearer(&managed.token(who)));
         answer.refused(403, "insufficient_scope");
+        assert!(answer.header("www-authenticate").unwrap().contains(r#"error="insufficient_scope""#));
     }
     // What they hold, and what is none of this server's, they can give.
     let local = managed.token("local");
@@ -694,6 +734,9 @@ fn each_change_and_each_refusal_is_an_event() {
     send(request("DELETE", "/client/billing"), &reader);
     send(request("GET", "/nothing"), &reader);
     send(request("PUT", "/client/billing").json(&json!({"x": 1})), &root);
+    managed.send(&request("GET", "/client"));
+    let misplaced = managed.token("nobody");
+    send(request("DELETE", &format!("/client/billing/token/{misplaced}")), &root);
     managed.mint("billing", "wrong", "tenant");
     managed.mint("unknown", "wrong", "tenant");
     let events = managed.take_events();
@@ -712,12 +755,126 @@ fn each_change_and_each_refusal_is_an_event() {
             "reader delete_client billing - refused",
             "reader manage - - refused",
             "root update_client billing - refused",
+            "- manage - - refused",
+            "root revoke_api_key billing - refused",
             "- request_token billing - refused",
-            "- request_token unknown - refused",
+            "- request_token - - refused",
         ]
     );
     let text = serde_json::to_string(&events).unwrap();
-    for secret in [secret.as_str().unwrap(), &root, &reader, SECRET] {
+    for secret in [secret.as_str().unwrap(), &root, &reader, &misplaced, SECRET] {
         assert!(!text.contains(secret), "{text}");
     }
+}
+
+#[test]
+fn what_has_expired_does_not_count() {
+    let config = Config::default().with_client_credentials_grant_expiration(std::time::Duration::from_secs(1)).unwrap();
+    let jwt = |_| {
+        let key = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+        AnyTokenIssuer::new(JwtIssuer::new("https://localhost", key))
+    };
+    let opaque = |store| AnyTokenIssuer::new(OpaqueIssuer::new(store));
+    for managed in [Managed::with(config.clone(), opaque), Managed::with(config, jwt)] {
+        let key = managed.root_with("POST", "/client/reader/token", &json!({"exp": 1})).json();
+        let tokens = [managed.token("reader"), key["token"].as_str().unwrap().into()];
+        for token in &tokens {
+            assert_eq!(managed.send(&request("GET", "/client").bearer(token)).status, 200);
+        }
+        thread::sleep(std::time::Duration::from_millis(1200));
+        for token in &tokens {
+            managed.send(&request("GET", "/client").bearer(token)).refused(401, "invalid_token");
+        }
+    }
+}
+
+#[test]
+fn a_token_does_not_undo_what_was_taken_from_its_client() {
+    let managed = Managed::start();
+    ok(&managed.root("POST", "/role_assign/seacatauth:client:reader/*/superuser"));
+    let second = managed.token("reader");
+    ok(&managed.root("DELETE", "/role_assign/seacatauth:client:reader/*/superuser"));
+    let back = request("POST", "/role_assign/seacatauth:client:reader/*/superuser").bearer(&second);
+    managed.send(&back).refused(403, "insufficient_scope");
+    assert_eq!(managed.send(&request("GET", "/client").bearer(&second)).status, 200, "what is left counts");
+
+    // The same in a tenant, and the tenant itself.
+    let local = managed.token("local");
+    let path = "/role/acme/accountant";
+    assert_eq!(managed.send(&request("GET", path).bearer(&local)).status, 200);
+    ok(&managed.root("DELETE", "/tenant_assign/seacatauth:client:local/acme"));
+    managed.send(&request("GET", path).bearer(&local)).refused(403, "insufficient_scope");
+}
+
+#[test]
+fn api_keys_end_without_the_access_tokens_beside_them() {
+    let managed = Managed::start();
+    let access = managed.token("reader");
+    let key = managed.root_with("POST", "/client/reader/token", &json!({})).json();
+    assert_eq!(managed.root("GET", "/client/reader/token").json()["count"], 1, "the access token is none");
+    ok(&managed.root("DELETE", "/client/reader/token"));
+    assert_eq!(managed.send(&request("GET", "/client").bearer(&access)).status, 200);
+    let key = request("GET", "/client").bearer(key["token"].as_str().unwrap());
+    managed.send(&key).refused(401, "invalid_token");
+}
+
+#[test]
+fn iso_8601_dates_are_taken_as_they_are() {
+    let managed = Managed::start();
+    for (exp, kept) in [
+        ("2099-01-01", "2099-01-01T00:00:00Z"),
+        ("2099-01-01T12:30:00", "2099-01-01T12:30:00Z"),
+        ("2099-01-01T12:30:00Z", "2099-01-01T12:30:00Z"),
+        ("2099-01-01T12:30:00+02:00", "2099-01-01T10:30:00Z"),
+    ] {
+        let key = managed.root_with("POST", "/client/billing/token", &json!({"exp": exp}));
+        assert_eq!((key.status, key.json()["exp"].as_str()), (201, Some(kept)), "{exp}");
+        let location = key.header("location").unwrap();
+        assert_eq!(location, format!("token/{}", key.json()["_id"].as_str().unwrap()));
+    }
+    for exp in ["2999-01-01", "9999-12-31T23:59:59-01:00", "2099-13-01", "2099-01-01T25:00:00"] {
+        managed.root_with("POST", "/client/billing/token", &json!({"exp": exp})).refused(400, "invalid_request");
+    }
+}
+
+/// A request that arrives while the client is being deleted may have its token kept after the tokens are revoked.
+#[tokio::test]
+async fn a_deletion_ends_what_came_in_between() {
+    let store = store();
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store.clone()), Config::default());
+    let (start, client_id) = (now(), "billing".parse().unwrap());
+    let deleting = server.administrator("setup", start);
+    let between = server.administrator("setup", start + Duration::milliseconds(1));
+    let (key, _) = between.create_api_key(&client_id, "", None, None).await.unwrap();
+    thread::sleep(std::time::Duration::from_millis(5));
+    deleting.delete_client(&client_id).await.unwrap();
+    assert!(store.find(&key.hash()).await.unwrap().is_none());
+}
+
+/// A caller that hangs up has its call dropped in the middle.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_call_that_is_cut_short_is_an_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = client_credentials::SqliteStore::open(folder.path().join("clients.db")).await.unwrap();
+    let events: Arc<Mutex<Vec<Value>>> = Arc::default();
+    // The tokens are elsewhere, so that the deletion is the first that waits.
+    let store = client_credentials::Stores { clients: store, tokens: MemoryStore::default() };
+    let server = AuthorizationServer::new(store, OpaqueIssuer::new(MemoryStore::default()), Config::default());
+    let server = server.with_audit_sink(Events(Arc::clone(&events)));
+    let administrator = server.administrator("setup", now());
+    let (client, _) = administrator.create_client(client_credentials::Client::builder("billing")).await.unwrap();
+    events.lock().unwrap().clear();
+
+    drop(administrator.delete_client(client.client_id()));
+    assert!(events.lock().unwrap().is_empty(), "nothing was begun");
+    // As long as another process writes, the call waits.
+    let path = format!("sqlite://{}", folder.path().join("clients.db").display());
+    let other = sqlx::SqlitePool::connect(&path).await.unwrap();
+    let _writing = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let deleting = administrator.delete_client(client.client_id());
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(100), deleting).await.is_err());
+    let events = events.lock().unwrap();
+    let expected = (1, &json!("delete_client"), &json!("failed"));
+    assert_eq!((events.len(), &events[0]["action"], &events[0]["outcome"]), expected);
 }

@@ -1,5 +1,7 @@
 //! A bearer token in a request (RFC 6750 §2.1), and what it says.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use crate::{
@@ -12,10 +14,10 @@ pub(crate) fn token<'a>(authorization: Field<'a>, config: &Config) -> Result<&'a
     let header = match authorization {
         Field::Absent => return Err(Error::NoToken),
         Field::Once(value) => value,
-        Field::Repeated => return Err(Error::SeveralAuthentications),
+        Field::Repeated => return Err(Error::MalformedToken),
     };
     if header.len() > config.max_authorization_bytes() {
-        return Err(Error::AuthorizationTooLong);
+        return Err(Error::MalformedToken);
     }
     let mut parts = header.trim_ascii().splitn(2, |b| *b == b' ');
     if !parts.next().unwrap_or_default().eq_ignore_ascii_case(b"bearer") {
@@ -34,6 +36,29 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
     /// # Errors
     /// When it cannot be told.
     pub async fn check_token(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+        let Some((claims, client)) = self.find_token(token, now).await? else {
+            return Ok(None);
+        };
+        let is_api_key = claims.api_key_label().is_some();
+        Ok(Some(if is_api_key { still_held(claims, &client) } else { claims }))
+    }
+
+    /// The same, but with no more than the client has today, whatever the token: for what governs this server, where a role
+    /// that is taken away must not be there to take itself back.
+    pub(crate) async fn check_administrator(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<Claims>, BackendError> {
+        let found = self.find_token(token, now).await?;
+        Ok(found.map(|(claims, client)| still_held(claims, &client)))
+    }
+
+    async fn find_token(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<(Claims, Arc<Client>)>, BackendError> {
         let claims = match self.issuer().verify(token, now).await? {
             Some(claims) => claims,
             // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
@@ -43,22 +68,17 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
             },
         };
         let client = self.store().find_client(claims.client_id().as_str()).await?;
-        let Some(client) = client.filter(|client| client.seacatauth_credentials()) else {
-            return Ok(None);
-        };
-        if claims.api_key_label().is_none() {
-            return Ok(Some(claims));
-        }
-        let authorization = still_held(claims.authorization(), &client);
-        Ok(Some(claims.with_authorization(authorization)))
+        Ok(client.filter(|client| client.seacatauth_credentials()).map(|client| (claims, client)))
     }
 }
 
-/// What a client still holds of what it once held.
-fn still_held(then: &Authorization, client: &Client) -> Authorization {
+/// What a token says, but for what its client no longer holds.
+fn still_held(claims: Claims, client: &Client) -> Claims {
+    let then = claims.authorization();
     let tenants = then
         .tenants()
         .filter(|(tenant, _)| client.assigned(tenant.as_str()).is_some() || client.has_access_to_all_tenants())
         .map(|(tenant, resources)| (tenant.clone(), resources.intersection(&client.resources_in(tenant))));
-    Authorization::new(then.global().intersection(client.global()), tenants)
+    let authorization = Authorization::new(then.global().intersection(client.global()), tenants);
+    claims.with_authorization(authorization)
 }

@@ -40,6 +40,12 @@ impl StoredSecret {
         BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref().first_chunk::<12>().unwrap_or(&[0; 12]))
     }
 
+    /// A text that can be such a name.
+    pub(crate) fn parse_id(text: &str) -> Option<String> {
+        let is_id = text.len() == 16 && BASE64_URL_SAFE_NO_PAD.decode(text).is_ok();
+        is_id.then(|| text.into())
+    }
+
     /// The hash.
     #[must_use]
     pub const fn hash(&self) -> &ClientSecretHash {
@@ -58,10 +64,14 @@ impl StoredSecret {
         self.expires_at
     }
 
-    /// Which of these is the presented one, and its place. All are looked at, whichever it is, and what has one salt is hashed once.
-    pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str) -> Option<(usize, &'s Self)> {
+    /// Which of these is the presented one, and its place. Those that are live are looked at, all of them whichever it is, and
+    /// what has one salt is hashed once. Where none is live, it is the first alone, so that it costs as much as an unknown
+    /// client.
+    pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str, now: OffsetDateTime) -> Option<(usize, &'s Self)> {
+        let any_live = secrets.iter().any(|secret| secret.is_live(now));
+        let looked_at = |place: usize, secret: &Self| if any_live { secret.is_live(now) } else { place == 0 };
         let (mut found, mut last) = (None, None::<(&ClientSecretHash, [u8; 32])>);
-        for (place, secret) in secrets.iter().enumerate() {
+        for (place, secret) in secrets.iter().enumerate().filter(|(place, secret)| looked_at(*place, secret)) {
             let digest = match last {
                 Some((hash, digest)) if hash.is_salted_like(&secret.hash) => digest,
                 _ => secret.hash.digest_of(presented),
@@ -99,9 +109,10 @@ mod tests {
         let chosen = "$pbkdf2-sha256$i=2$c2FsdHNhbHQ$AnGU186ifJGhVOzWISODRDr+KWh19aAI8GHYT95EtV4";
         let chosen: ClientSecretHash = chosen.parse().unwrap();
         let third = chosen.beside(&c, &random).unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH;
         let find = |hashes: &[&ClientSecretHash], presented: &str| {
             let secrets: Vec<_> = hashes.iter().map(|hash| StoredSecret::new(Clone::clone(*hash))).collect();
-            StoredSecret::find(&secrets, presented).map(|(place, _)| place)
+            StoredSecret::find(&secrets, presented, now).map(|(place, _)| place)
         };
         counted::take();
         for (presented, found) in [("a", Some(0)), ("b", Some(1)), ("c", None), ("", None)] {
@@ -111,6 +122,17 @@ mod tests {
         for (presented, found) in [("c", Some(0)), ("right", Some(1)), ("wrong", None)] {
             assert_eq!(find(&[&third, &chosen], presented), found, "{presented}");
             assert_eq!(counted::take(), [third.cost(), chosen.cost()], "two kinds are two verifications");
+        }
+
+        // What has expired costs nothing beside what has not, and no more than one verification without.
+        let (live, over) = (StoredSecret::new(third), StoredSecret::new(chosen).with_expires_at(now));
+        for (secrets, presented, found, cost) in [
+            ([live.clone(), over.clone()], "right", None, live.hash.cost()),
+            ([over.clone(), live.clone()], "c", Some(1), live.hash.cost()),
+            ([over.clone(), over.clone()], "right", Some(0), over.hash.cost()),
+        ] {
+            assert_eq!(StoredSecret::find(&secrets, presented, now).map(|(place, _)| place), found, "{presented}");
+            assert_eq!(counted::take(), [cost], "{presented}");
         }
     }
 

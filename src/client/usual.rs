@@ -1,6 +1,17 @@
-//! An answer that is worked out once, where nearly all questions are the same.
+//! What a client is granted, which is worked out once, since nearly all its requests are the same.
 
 use std::{fmt, sync::OnceLock};
+
+use crate::{Authorization, ClientId, Scope};
+
+/// What a client got, apart from when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) client_id: ClientId,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) authorization: Authorization,
+    pub(crate) api_key_label: Option<String>,
+}
 
 /// The first question and its answer. They are no part of what they belong to: a clone has none, and any two are equal.
 pub(super) struct Usual<Q, A>(OnceLock<(Q, A)>);

@@ -22,21 +22,14 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
     if has_credentials(query) {
         return Err(Error::CredentialsInQuery);
     }
-    match request.content_type {
-        Field::Once(value) if is_form(value) => std::str::from_utf8(body).map_err(|_| Error::MalformedForm),
-        _ => Err(Error::UnsupportedContentType),
+    if !request.content_type.is_media_type(b"application/x-www-form-urlencoded") {
+        return Err(Error::UnsupportedContentType);
     }
+    std::str::from_utf8(body).map_err(|_| Error::MalformedForm)
 }
 
 /// RFC 6749 §2.3.1: credentials must not be in the URL, where logs keep them.
 fn has_credentials(query: &str) -> bool {
     form::pairs(query)
         .any(|(name, _)| form::decode(name).is_ok_and(|name| matches!(&*name, "client_id" | "client_secret")))
-}
-
-/// Whether a `Content-Type` is the form's. Its parameters do not matter: the form is UTF-8 whatever they say.
-fn is_form(content_type: &[u8]) -> bool {
-    const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    let media_type = || content_type.split(|b| *b == b';').next().unwrap_or_default();
-    content_type == FORM || media_type().trim_ascii().eq_ignore_ascii_case(FORM)
 }

@@ -1,20 +1,13 @@
 //! The management endpoint: clients, their secrets, API keys, tenants and roles, under the paths of SeaCat Auth.
 
-mod administrator;
-mod api_keys;
-mod body;
 mod call;
-mod clients;
 mod document;
-mod roles;
-mod secrets;
+mod input;
 
-pub use administrator::Administrator;
-use body::Input;
 use call::Call;
 
 use crate::{
-    AuditAction, AuditEvent, AuthorizationServer, ClientId, ClientRegistry, Error, Reply, Request, TokenStore,
+    Administrator, AuditAction, AuditEvent, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore,
     TokenVerifier, Version, authentication::bearer, request::Field,
 };
 
@@ -44,11 +37,13 @@ use crate::{
 /// | `POST`, `PUT`, `DELETE /role/{tenant or *}/{role}` | `seacat:role:edit`, `seacat:role:edit:global` for `*` | OK; the body is `{"resources": [‥]}` |
 ///
 /// Any call on a client may have an `If-Match` with the `ETag` of the version that was read (RFC 9110 §13.1.1), and is answered
-/// with 412 when the client has changed since.
+/// with 412 when the client has changed since. Members are refused that are not known, by name, when a client is created too:
+/// it is no endpoint for dynamic registration (RFC 7591), which would ignore them.
 ///
 /// OK is `{"result": "OK"}`, and a `credentials_id` is `seacatauth:client:CLIENT_ID`. Bodies are JSON. What concerns a tenant is
-/// open to who holds the resource in that tenant. Whatever their resources, nobody gives away resources of this server
-/// (`authz:…` and `seacat:…`) that they do not hold, whether by a role, a secret or an API key.
+/// open to who holds the resource in that tenant. A token counts here only as far as its client still has what it says. And
+/// whatever their resources, nobody gives or takes away resources of this server (`authz:…` and `seacat:…`) that they do not
+/// hold, whether by a role or its definition, or by touching a client that has them: its metadata, its secrets, its API keys.
 ///
 /// The host tells the path without the prefix under which it has mounted the endpoint, here `/admin`:
 ///
@@ -91,7 +86,7 @@ where
     };
     let token = async {
         let token = bearer::token(request.authorization, config)?;
-        server.check_token(token, now).await?.ok_or(Error::InvalidToken)
+        server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
     let claims = token.await.inspect_err(nobody)?;
     let administrator = Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now);
@@ -100,40 +95,56 @@ where
         Ok(call) => call,
         Err(cause) => return Err(administrator.refused(AuditAction::Manage, None, None, cause)),
     };
-    let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target(), cause);
+    let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target().as_deref(), cause);
     let (resource, tenant) = call.needs();
     administrator.needs(resource, tenant).map_err(refused)?;
-    let input = Input::read(&call, request, config).map_err(refused)?;
-    let only = match call.client_id() {
-        Some(client_id) => precondition(&administrator, client_id, request.if_match).await.map_err(refused)?,
-        None => None,
-    };
-    call.run(&administrator, input, only).await
+    match precondition(&administrator, &call, request).await.map_err(refused)? {
+        Precondition::Holds(only) => call.run(&administrator, request, config, only).await,
+        Precondition::NotModified(etag) => Ok(Reply::not_modified(etag)),
+    }
 }
 
-/// The version of a client that it still has to be of, where `If-Match` names it (RFC 9110 §13.1.1). A call that does not
-/// update the client's metadata is held to it here only.
+/// What the preconditions of a request come to (RFC 9110 §13.2.2).
+enum Precondition {
+    /// It may go on, with the client of this version if one is named.
+    Holds(Option<Version>),
+    /// The caller has the client as it is.
+    NotModified(String),
+}
+
+/// Holds a call to what `If-Match` and `If-None-Match` say (RFC 9110 §13.1). Of all that there is, clients have entity tags.
 async fn precondition<S, T>(
     administrator: &Administrator<'_, S, T>,
-    client_id: &ClientId,
-    if_match: Field<'_>,
-) -> Result<Option<Version>, Error>
+    call: &Call,
+    request: &Request<'_>,
+) -> Result<Precondition, Error>
 where
-    S: ClientRegistry,
+    S: ClientRegistry + TokenStore,
 {
-    let tags = match if_match {
-        Field::Absent => return Ok(None),
-        Field::Once(tags) => tags,
-        Field::Repeated => return Err(Error::StaleVersion),
+    let (if_match, if_none_match) = (request.if_match, request.if_none_match);
+    if matches!((if_match, if_none_match), (Field::Absent, Field::Absent)) {
+        return Ok(Precondition::Holds(None));
+    }
+    let version = match call.client_id() {
+        Some(client_id) => Some(administrator.find(client_id).await?.1),
+        None => None,
     };
-    let (_, version) = administrator.find(client_id).await?;
-    let etag = document::etag(version);
-    let matches = |tag: &[u8]| tag.trim_ascii() == etag.as_bytes();
-    if tags.trim_ascii() == b"*" {
-        Ok(None)
-    } else if tags.split(|b| *b == b',').any(matches) {
-        Ok(Some(version))
-    } else {
-        Err(Error::StaleVersion)
+    let etag = version.map(document::etag);
+    let named = |field: Field<'_>| match field {
+        Field::Once(tags) if tags.trim_ascii() == b"*" => true,
+        Field::Once(tags) => {
+            tags.split(|b| *b == b',').any(|tag| etag.as_deref() == std::str::from_utf8(tag.trim_ascii()).ok())
+        }
+        // A list in several lines is none that anybody sends: it names nothing here.
+        Field::Absent | Field::Repeated => false,
+    };
+    let is_any = matches!(if_match, Field::Once(tags) if tags.trim_ascii() == b"*");
+    if !matches!(if_match, Field::Absent) && !named(if_match) {
+        return Err(Error::StaleVersion);
+    }
+    match (named(if_none_match), &etag) {
+        (true, Some(etag)) if call.action().is_read() => Ok(Precondition::NotModified(etag.clone())),
+        (true, _) => Err(Error::StaleVersion),
+        (false, _) => Ok(Precondition::Holds(version.filter(|_| !is_any && !matches!(if_match, Field::Absent)))),
     }
 }

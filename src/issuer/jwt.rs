@@ -38,7 +38,8 @@ impl JwtIssuer {
         Self { audience: issuer.clone(), issuer, key, header, random: RandomSource::seeded() }
     }
 
-    /// For whom the tokens are meant (`aud`, RFC 9068 §3): the identifier of the API that takes them.
+    /// For whom the tokens are meant (`aud`, RFC 9068 §3): the identifier of the API that takes them. It is that API's to check
+    /// them, and this server does not take them for itself: only API keys open its management endpoint then.
     #[must_use]
     pub fn with_audience(self, audience: impl Into<String>) -> Self {
         Self { audience: audience.into(), ..self }
@@ -90,6 +91,8 @@ impl JwtIssuer {
 impl JwtIssuer {
     /// What a token of this issuer says, if it counts at `now`; [`TokenVerifier::verify`] for hosts without an executor.
     ///
+    /// A token that is meant for another API than this server (RFC 9068 §4) is for that API to check, and opens nothing here.
+    ///
     /// A token has to be what [`sign`](Self::sign) makes, to the letter of its header: nothing in it chooses how it is checked
     /// (RFC 8725 §3.1).
     #[must_use]
@@ -106,7 +109,7 @@ impl JwtIssuer {
         let claims = Claims::new(payload.client_id, time(payload.iat)?, time(payload.exp)?)
             .with_scope(payload.scope)
             .with_authorization(payload.resources);
-        (payload.iss == self.issuer && payload.aud == self.audience && now < claims.expires_at()).then_some(claims)
+        (payload.iss == self.issuer && payload.aud == self.issuer && now < claims.expires_at()).then_some(claims)
     }
 }
 
@@ -252,7 +255,8 @@ mod tests {
                 assert!(issuer.check(&forged, now).is_none(), "{forged}");
             }
             let mut elsewhere = issuer.with_audience("https://api.example.com");
-            assert!(elsewhere.check(token.expose(), now).is_none(), "for another audience");
+            let theirs = elsewhere.sign(&said).unwrap();
+            assert!(elsewhere.check(theirs.expose(), now).is_none(), "for another audience");
             elsewhere.issuer = "https://other.example.com".into();
             elsewhere.audience = "https://auth.example.com".into();
             assert!(elsewhere.check(token.expose(), now).is_none(), "of another issuer");

@@ -307,7 +307,13 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("pragma"), Some("no-cache"));
-        assert_eq!(self.header("www-authenticate").is_some(), matches!(self.status, 401 | 403));
+        match self.status {
+            401 | 403 => assert!(self.header("www-authenticate").is_some()),
+            // RFC 6750 §3.1 has one too.
+            400 => assert!(self.header("www-authenticate").is_none_or(|challenge| challenge.starts_with("Bearer "))),
+            304 => return assert!(self.raw.is_empty() && self.header("etag").is_some()),
+            _ => assert!(self.header("www-authenticate").is_none()),
+        }
         assert_eq!(self.header("allow").is_some(), self.status == 405);
         let json = self.json();
         let members: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();

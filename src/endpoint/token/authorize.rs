@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::TokenResponse;
 use crate::{
     AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, StoredSecret, TenantName,
-    form::Decoded, scope::ScopeToken, token::Grant,
+    client::Grant, form::Decoded, scope::ScopeToken,
 };
 
 /// A token request whose client has proven who it is.

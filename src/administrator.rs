@@ -1,8 +1,17 @@
+//! Whoever sets clients up, as plain calls: what the management endpoint does, for hosts that want no HTTP.
+
+mod api_keys;
+mod clients;
+mod roles;
+mod secrets;
+
+use std::time::Instant;
+
 use time::OffsetDateTime;
 
 use crate::{
     AuditAction, AuditEvent, Authorization, AuthorizationServer, Client, ClientBuilder, ClientId, ClientRegistry,
-    Error, Resources, Role, RoleId, TenantName, Updated, Version,
+    ClientSecret, Error, Resources, Role, RoleId, TenantName, TokenStore, Updated, Version,
 };
 
 /// Whoever sets clients up: the calls of the management endpoint as plain methods, for hosts that want no HTTP.
@@ -28,30 +37,32 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Administrator<'s, S, T> {
-    pub(super) server: &'s AuthorizationServer<S, T>,
+    pub(crate) server: &'s AuthorizationServer<S, T>,
     name: &'s str,
     /// `None` for one that may do everything.
     authority: Option<&'s Authorization>,
-    pub(super) now: OffsetDateTime,
+    now: OffsetDateTime,
+    /// To tell how much later than `now` it is.
+    begun: Instant,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
     /// An administrator that may do everything, under a name for the audit, at the time that it is: what is revoked, created or
     /// expires is dated by it. So make one for each call, and do not keep it.
-    pub const fn administrator<'s>(&'s self, name: &'s str, now: OffsetDateTime) -> Administrator<'s, S, T> {
-        Administrator { server: self, name, authority: None, now }
+    pub fn administrator<'s>(&'s self, name: &'s str, now: OffsetDateTime) -> Administrator<'s, S, T> {
+        Administrator { server: self, name, authority: None, now, begun: Instant::now() }
     }
 }
 
 impl<'s, S, T> Administrator<'s, S, T> {
     /// An administrator that may do what a token says.
-    pub(super) const fn of_token(
+    pub(crate) fn of_token(
         server: &'s AuthorizationServer<S, T>,
         name: &'s str,
         authority: &'s Authorization,
         now: OffsetDateTime,
     ) -> Self {
-        Self { server, name, authority: Some(authority), now }
+        Self { server, name, authority: Some(authority), now, begun: Instant::now() }
     }
 
     /// Whether a resource is held, everywhere or in a tenant.
@@ -62,48 +73,44 @@ impl<'s, S, T> Administrator<'s, S, T> {
         })
     }
 
-    pub(super) fn needs(&self, resource: &'static str, tenant: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn needs(&self, resource: &'static str, tenant: Option<&str>) -> Result<(), Error> {
         if self.holds(resource, tenant) { Ok(()) } else { Err(Error::MissingResource(resource)) }
     }
 
     /// Nobody gives away what governs this server without holding it: who may edit clients could otherwise become a superuser
     /// by way of a superuser's client. What an API makes of its own resources is no concern of this server.
-    pub(super) fn may_give(&self, resources: &Resources, tenant: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn may_give(&self, resources: &Resources, tenant: Option<&str>) -> Result<(), Error> {
         let governs = |resource: &&str| resource.starts_with("authz:") || resource.starts_with("seacat:");
         let held = resources.iter().filter(governs).all(|resource| self.holds(resource, tenant));
         if held { Ok(()) } else { Err(Error::NotHeld) }
     }
 
-    /// Whether this administrator may hand out what lets its holder act as this client.
-    pub(super) fn may_hand_out(&self, client: &Client) -> Result<(), Error> {
+    /// Whether this administrator may touch what a client is: nobody hands out what lets its holder act as a client, nor takes
+    /// it away, nor wakes it up, without holding what governs this server and the client holds.
+    fn may_touch(&self, client: &Client) -> Result<(), Error> {
         client.roles().iter().try_for_each(|role| self.may_give(role.resources(), role.id().tenant()))
     }
 
     /// Does something and records it: what changes nothing only when it is refused.
-    pub(super) async fn recorded<R>(
+    pub(crate) async fn recorded<R>(
         &self,
         action: AuditAction,
         client_id: Option<&ClientId>,
         target: Option<&str>,
         done: impl Future<Output = Result<R, Error>>,
     ) -> Result<R, Error> {
+        // A caller that hangs up drops this in the middle, when a store may have done it already.
+        let unfinished = Unfinished(self, action, client_id, target);
         let done = done.await;
-        let reads = matches!(
-            action,
-            AuditAction::ListClients
-                | AuditAction::ReadClient
-                | AuditAction::ListSecrets
-                | AuditAction::ListApiKeys
-                | AuditAction::ReadRole
-        );
-        if !(reads && done.is_ok()) {
+        std::mem::forget(unfinished);
+        if !(action.is_read() && done.is_ok()) {
             self.record(action, client_id, target, done.as_ref().err());
         }
         done
     }
 
     /// Records that something was refused before it was begun.
-    pub(super) fn refused(
+    pub(crate) fn refused(
         &self,
         action: AuditAction,
         client_id: Option<&ClientId>,
@@ -122,13 +129,47 @@ impl<'s, S, T> Administrator<'s, S, T> {
     }
 }
 
+/// Records, if it is dropped, that something was begun whose end nobody knows.
+struct Unfinished<'a, S, T>(&'a Administrator<'a, S, T>, AuditAction, Option<&'a ClientId>, Option<&'a str>);
+
+impl<S, T> Drop for Unfinished<'_, S, T> {
+    fn drop(&mut self) {
+        let Self(administrator, action, client_id, target) = self;
+        if !action.is_read() {
+            administrator.record(*action, *client_id, *target, Some(&Error::Interrupted));
+        }
+    }
+}
+
+impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
+    /// Registers the first administrator: the client `administrator`, which holds [`Role::superuser`], where there is no client
+    /// at all, so call it before anything else makes one. Its secret is shown here and never again; where there are clients
+    /// already, nothing is done. If there is no superuser among them (any more), [`create_client`](Self::create_client) with
+    /// [`Role::superuser`] makes one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn create_first_administrator(&self) -> Result<Option<(Client, ClientSecret)>, Error> {
+        if self.server.store().list_clients("", 0, 1).await?.1 > 0 {
+            return Ok(None);
+        }
+        let client = Client::builder("administrator").client_name("The first administrator");
+        match self.create_client(client.seacatauth_credentials(true).role(Role::superuser())).await {
+            Ok(created) => Ok(Some(created)),
+            // Another instance was faster.
+            Err(Error::AlreadyExists(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl<S: ClientRegistry, T> Administrator<'_, S, T> {
-    pub(super) async fn find(&self, client_id: &ClientId) -> Result<(Client, Version), Error> {
+    pub(crate) async fn find(&self, client_id: &ClientId) -> Result<(Client, Version), Error> {
         self.server.store().read(client_id).await?.ok_or(Error::NotFound("client"))
     }
 
     /// Changes a client: the one of this version, or else the one that there is, after whatever others have changed meanwhile.
-    pub(super) async fn change(
+    pub(crate) async fn change(
         &self,
         client_id: &ClientId,
         only: Option<Version>,
@@ -150,7 +191,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
     }
 
     /// The definition of a role, the built-in one too.
-    pub(super) async fn defined_role(&self, id: &RoleId) -> Result<Role, Error> {
+    pub(crate) async fn defined_role(&self, id: &RoleId) -> Result<Role, Error> {
         if id.as_str() == Role::SUPERUSER_ID {
             return Ok(Role::superuser());
         }

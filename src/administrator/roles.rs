@@ -1,5 +1,7 @@
 use super::Administrator;
-use crate::{AuditAction, Client, ClientId, ClientRegistry, Error, Role, RoleId, TenantName, TokenStore};
+use crate::{
+    AuditAction, Client, ClientId, ClientRegistry, Error, Role, RoleId, TenantName, TokenStore, access::is_resource_id,
+};
 
 impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// Assigns a tenant to a client's credentials. A tenant that did not exist does from now on.
@@ -50,11 +52,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     pub async fn unassign_role(&self, client_id: &ClientId, id: &RoleId) -> Result<(), Error> {
         let unassign = async {
             let change = |client: Client| {
-                if client.roles().iter().any(|role| role.id() == id) {
-                    Ok(client.into_builder().without_role(id.as_str()))
-                } else {
-                    Err(Error::NotFound("role"))
-                }
+                let held = client.roles().iter().find(|role| role.id() == id).ok_or(Error::NotFound("role"))?;
+                self.may_give(held.resources(), id.tenant())?;
+                Ok(client.into_builder().without_role(id.as_str()))
             };
             self.change(client_id, None, change).await.map(drop)
         };
@@ -69,7 +69,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         self.recorded(AuditAction::ReadRole, None, Some(id.as_str()), self.defined_role(id)).await
     }
 
-    /// Defines a role that is not defined yet.
+    /// Defines a role that is not defined yet. Where two do so at the same time, the later definition stands.
     ///
     /// # Errors
     /// When it is, or it would give what governs this server and this administrator does not hold.
@@ -90,7 +90,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// When there is none, as for [`create_role`](Self::create_role), and for the built-in [`Role::superuser`].
     pub async fn update_role(&self, role: Role) -> Result<(), Error> {
         let update = async {
-            self.defined_role(role.id()).await?;
+            let before = self.defined_role(role.id()).await?;
+            self.may_give(before.resources(), role.id().tenant())?;
             self.define(&role).await
         };
         self.recorded(AuditAction::UpdateRole, None, Some(role.id().as_str()), update).await
@@ -98,6 +99,12 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
 
     async fn define(&self, role: &Role) -> Result<(), Error> {
         not_built_in(role.id())?;
+        if !role.resources().iter().all(is_resource_id) {
+            return Err(Error::WrongParameter(
+                "resources",
+                "resource ids are expected, each of visible ASCII and at most 256 characters",
+            ));
+        }
         self.may_give(role.resources(), role.id().tenant())?;
         Ok(self.server.store().define_role(role.clone()).await?)
     }
@@ -109,6 +116,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     pub async fn delete_role(&self, id: &RoleId) -> Result<(), Error> {
         let delete = async {
             not_built_in(id)?;
+            let before = self.defined_role(id).await?;
+            self.may_give(before.resources(), id.tenant())?;
             let deleted = self.server.store().delete_role(id).await?;
             if deleted { Ok(()) } else { Err(Error::NotFound("role")) }
         };
@@ -118,7 +127,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
 
 fn not_built_in(id: &RoleId) -> Result<(), Error> {
     if id.as_str() == Role::SUPERUSER_ID {
-        return Err(Error::WrongMember("role", "this one is built in and cannot be changed"));
+        return Err(Error::WrongParameter("role", "this one is built in and cannot be changed"));
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             let random = self.server.random();
             let secret = ClientSecret::generate(random)?;
             let change = |client: Client| {
-                self.may_hand_out(&client)?;
+                self.may_touch(&client)?;
                 let old = overlap.map(|overlap| self.ending(&client, overlap)).unwrap_or_default();
                 if old.len() >= self.server.config().max_client_secrets() {
                     return Err(Error::TooManySecrets);
@@ -70,6 +70,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     pub async fn retire_secret(&self, client_id: &ClientId, secret_id: Option<&str>) -> Result<(), Error> {
         let retire = async {
             let change = |client: Client| {
+                self.may_touch(&client)?;
                 let stays = |secret: &&StoredSecret| secret_id.is_some_and(|id| secret.id() != id);
                 let staying: Vec<_> = client.client_secrets().iter().filter(stays).cloned().collect();
                 if secret_id.is_some() && staying.len() == client.client_secrets().len() {
@@ -80,5 +81,13 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             self.change(client_id, None, change).await.map(drop)
         };
         self.recorded(AuditAction::RetireSecret, Some(client_id), secret_id, retire).await
+    }
+
+    /// A secret that was made now, and expires as the configuration says.
+    pub(super) fn new_secret(&self, hash: ClientSecretHash) -> StoredSecret {
+        let lifetime = self.server.config().client_secret_expiration();
+        let lifetime = lifetime.map(|lifetime| time::Duration::try_from(lifetime).unwrap_or(time::Duration::MAX));
+        let expires_at = lifetime.map(|lifetime| self.now.saturating_add(lifetime));
+        StoredSecret::new(hash).with_created_at(self.now).with_expires_at(expires_at)
     }
 }

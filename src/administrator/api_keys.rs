@@ -9,6 +9,9 @@ use crate::{
 /// How long an API key counts for which nothing else is said.
 const LIFETIME: time::Duration = time::Duration::days(365);
 
+/// No store has to keep times beyond.
+const LIFETIME_MAX: time::Duration = time::Duration::days(36_525);
+
 /// How long a label can be, in bytes.
 const LABEL_LEN: usize = 256;
 
@@ -28,13 +31,15 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         tenant: Option<&TenantName>,
         expires_at: Option<OffsetDateTime>,
     ) -> Result<(AccessToken, Claims), Error> {
+        let token = AccessToken::generate(self.server.random())?;
         let create = async {
             if label.len() > LABEL_LEN || label.chars().any(char::is_control) {
-                return Err(Error::WrongMember("label", "a text of one line and at most 256 bytes is expected"));
+                return Err(Error::WrongParameter("label", "a text of one line and at most 256 bytes is expected"));
             }
             let expires_at = expires_at.unwrap_or_else(|| self.now.saturating_add(LIFETIME));
-            if expires_at <= self.now {
-                return Err(Error::WrongMember("exp", "it must not be over already"));
+            let last = self.now.saturating_add(LIFETIME_MAX);
+            if expires_at <= self.now || expires_at > last {
+                return Err(Error::WrongParameter("exp", "a time from now on and within 100 years is expected"));
             }
             let (client, _) = self.find(client_id).await?;
             if !client.seacatauth_credentials() {
@@ -45,21 +50,22 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 let open = client.has_access_to_all_tenants()
                     && self.server.store().existing_tenants(asked).await?.contains(tenant);
                 if !open {
-                    return Err(Error::WrongMember("tenant", "it is not assigned to the client"));
+                    return Err(Error::WrongParameter("tenant", "it is not assigned to the client"));
                 }
             }
-            self.may_hand_out(&client)?;
+            self.may_touch(&client)?;
             let scope = tenant.map(|tenant| Scope::of_tokens(&format!("tenant:{tenant}")));
             let held = tenant.map(|tenant| (tenant.clone(), client.resources_in(tenant)));
             let claims = Claims::new(client_id.clone(), self.now, expires_at)
                 .with_scope(scope)
                 .with_authorization(Authorization::new(client.global().clone(), held))
                 .with_api_key_label(label.to_owned());
-            let token = AccessToken::generate(self.server.random())?;
             self.server.store().insert(token.hash(), claims.clone()).await?;
-            Ok((token, claims))
+            Ok(claims)
         };
-        self.recorded(AuditAction::CreateApiKey, Some(client_id), None, create).await
+        let id = token.hash().to_text();
+        let claims = self.recorded(AuditAction::CreateApiKey, Some(client_id), Some(&id), create).await?;
+        Ok((token, claims))
     }
 
     /// The API keys of a client that count, the latest first.
@@ -83,15 +89,28 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client or key.
     pub async fn revoke_api_key(&self, client_id: &ClientId, id: Option<&TokenHash>) -> Result<(), Error> {
-        let revoke = async {
-            let keys = self.find_api_keys(client_id).await?;
-            let mut revoked = 0;
-            for (hash, _) in keys.iter().filter(|(hash, _)| id.is_none_or(|id| id == hash)) {
-                revoked += u32::from(self.server.store().revoke(hash).await?);
-            }
-            if id.is_some() && revoked == 0 { Err(Error::NotFound("API key")) } else { Ok(()) }
+        let Some(id) = id else {
+            let revoke = async {
+                for (hash, _) in self.find_api_keys(client_id).await? {
+                    self.server.store().revoke(&hash).await?;
+                }
+                Ok(())
+            };
+            return self.recorded(AuditAction::RevokeApiKey, Some(client_id), None, revoke).await;
         };
-        let id = id.map(TokenHash::to_text);
-        self.recorded(AuditAction::RevokeApiKey, Some(client_id), id.as_deref(), revoke).await
+        let found = async {
+            self.find(client_id).await?;
+            let found = self.server.store().find(id).await?;
+            let is_its = |claims: &Claims| claims.client_id() == client_id && claims.api_key_label().is_some();
+            if found.is_some_and(|claims| is_its(&claims)) { Ok(()) } else { Err(Error::NotFound("API key")) }
+        };
+        // Only one that is there is named: what was asked for may be the key itself in the wrong place.
+        let refused = |cause| self.refused(AuditAction::RevokeApiKey, Some(client_id), None, cause);
+        found.await.map_err(refused)?;
+        let revoke = async {
+            let revoked = self.server.store().revoke(id).await?;
+            if revoked { Ok(()) } else { Err(Error::NotFound("API key")) }
+        };
+        self.recorded(AuditAction::RevokeApiKey, Some(client_id), Some(&id.to_text()), revoke).await
     }
 }
