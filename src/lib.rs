@@ -38,7 +38,7 @@ pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, Tok
 pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
-    AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_management_request,
+    AuthenticatedRequest, AuthorizedRequest, OPENAPI, TokenRequest, TokenResponse, handle_management_request,
     handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
