@@ -152,7 +152,7 @@ async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Byt
 
 async fn reply(server: &Server, path: &str, request: &Request<'_>) -> Reply {
     match path {
-        "/token" => handle_token_request(server, request).await,
+        "/token" | "/openidconnect/token" => handle_token_request(server, request).await,
         _ => handle_management_request(server, request).await,
     }
 }
