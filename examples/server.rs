@@ -1,5 +1,6 @@
 //! A whole authorization server at the address and paths of SeaCat Auth's, over HTTPS, ready to be asked with curl: the token
-//! endpoint at `/openidconnect/token`, and the management calls at `/client`, `/role` and so on.
+//! endpoint at `/openidconnect/token`, the management calls at `/client`, `/role` and so on, and the description of all of them
+//! at `/openapi.json`.
 //!
 //!     cargo run --example server
 //!     cargo run --example server --features sqlite,postgres,cached
@@ -28,8 +29,9 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header::CONTENT_TYPE, request::Parts},
     response::Response,
+    routing::get,
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use clap::{Parser, ValueEnum};
@@ -41,8 +43,9 @@ use client_credentials::PostgresStore;
 use client_credentials::SqliteStore;
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, Client,
-    ClientRegistry, ClientSecret, Config, Error as Cause, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, Reply,
-    Request, SigningAlgorithm, SigningKey, Stores, TokenStore, handle_management_request, handle_token_request, now,
+    ClientRegistry, ClientSecret, Config, Error as Cause, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, Provisioning,
+    Reply, Request, SigningAlgorithm, SigningKey, Stores, TokenStore, handle_management_request, handle_token_request,
+    now,
 };
 use config::{File, FileFormat};
 use zeroize::Zeroizing;
@@ -153,6 +156,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Last of all that can fail, since a secret that is made now is shown only now.
     let demo = fill(&server, clients.as_ref()).await?;
     println!("Token endpoint: {url}/openidconnect/token");
+    println!("OpenAPI document: {url}/openapi.json");
     let mut curl = String::from("curl");
     if let Some((path, _)) = &certificate {
         println!("Certificate: {}", path.display());
@@ -172,7 +176,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("\nReady.");
 
     let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
-    let app = Router::new().fallback(answer).layer(limit).with_state(server).into_make_service();
+    let document = get(([(CONTENT_TYPE, "application/json")], OPENAPI));
+    let app = Router::new().route("/openapi.json", document).fallback(answer).layer(limit);
+    let app = app.with_state(server).into_make_service();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     tokio::spawn(purge(tokens));

@@ -366,6 +366,10 @@ fn server_with_a_client_file_and_jwts() {
         let payload = verified(&answer.json(), running.line("Public key: "));
         assert_eq!((payload["iss"].as_str(), payload["sub"].as_str()), (Some(issuer.unwrap_or(url)), Some("billing")));
 
+        let document = common::request("GET", "/openapi.json").send(address, "/openapi.json");
+        assert_eq!((document.status, document.header("content-type")), (200, Some("application/json")));
+        assert_eq!(document.raw, client_credentials::OPENAPI.as_bytes());
+
         let refused = common::basic("billing", "wrong", "grant_type=client_credentials").send(address, PATH);
         refused.refused(401, "invalid_client");
         let printed = running.stop();
