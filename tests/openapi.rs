@@ -205,29 +205,33 @@ impl Described {
             panic!("{id} has no {status}: {answer:?}");
         };
         let response = self.resolved(response);
-        let schema = &response["content"][answer.header("content-type").unwrap()]["schema"];
-        assert!(schema.is_object(), "{id} {status} has no such type: {answer:?}");
-        let wrong = wrong(&self.document, schema, &answer.json());
-        assert_eq!(wrong, None, "{id} {status}: {answer:?}");
+        let json = if response.get("content").is_none() && answer.raw.is_empty() { json!({}) } else { answer.json() };
+        if let Some(content) = response.get("content") {
+            let schema = &content[answer.header("content-type").unwrap()]["schema"];
+            assert!(schema.is_object(), "{id} {status} has no such type: {answer:?}");
+            assert_eq!(wrong(&self.document, schema, &json), None, "{id} {status}: {answer:?}");
+        }
 
         let nothing = json!({});
         let headers = response.get("headers").unwrap_or(&nothing).as_object().unwrap();
         for (name, header) in headers {
             let (header, value) = (self.resolved(header), answer.header(&name.to_lowercase()));
-            let value = value.unwrap_or_else(|| panic!("{id} {status} has no {name}"));
+            let Some(value) = value else {
+                assert_eq!(header["required"], false, "{id} {status} has no {name}");
+                continue;
+            };
             let value = if header["schema"]["type"] == "integer" {
                 value.parse::<u64>().unwrap().into()
             } else {
                 Value::from(value)
             };
-            assert_eq!(self::wrong(&self.document, &header["schema"], &value), None, "{id} {status} {name}");
-            assert_eq!(header["required"], true, "{id} {status} always has {name}");
+            assert_eq!(wrong(&self.document, &header["schema"], &value), None, "{id} {status} {name}");
         }
         for name in answer.headers.keys() {
             let always = matches!(name.as_str(), "content-type" | "cache-control" | "pragma");
             assert!(always || headers.keys().any(|header| header.eq_ignore_ascii_case(name)), "{id} {status}: {name}");
         }
-        let error = answer.json()["error"].as_str().map(Into::into);
+        let error = json["error"].as_str().map(Into::into);
         self.seen.borrow_mut().insert((id.clone(), status, error));
     }
 
@@ -287,7 +291,7 @@ fn each_path_has_the_documented_methods_and_no_other() {
             let path = filled(path, None);
             let answer = request(method, &path).bearer(&described.root).send(described.served.address, &path);
             assert_eq!(answer.status != 405, methods.contains(&method), "{method} {path}: {answer:?}");
-            let known = answer.status != 404 || answer.json()["error_description"] != "there is no such resource";
+            let known = answer.status != 404 || answer.json()["error_description"] != "there is no such path";
             assert!(known, "{method} {path}");
             if answer.status == 405 {
                 assert_eq!(answer.header("allow"), Some(&*methods.join(", ")), "{method} {path}");
@@ -305,7 +309,7 @@ fn each_path_that_the_server_has_is_documented() {
     let mut words: BTreeSet<_> = source.split('"').skip(1).step_by(2).filter(is_word).collect();
     assert!(words.contains("reset_secret") && words.len() > 6, "{words:?}");
     let key = "A".repeat(43);
-    words.extend(["billing", "*", "seacatauth:client:billing", &key]);
+    words.extend(["billing", "*", "seacatauth:client:billing", "AAAAAAAAAAAAAAAA", &key]);
 
     let mut found = BTreeSet::from([TOKEN_ENDPOINT]);
     let mut paths = vec![String::new()];
@@ -377,8 +381,8 @@ fn successes(described: &Described) {
         json!({}),
         json!({"exp": "180d", "tenant": "acme", "label": "bäckup"}),
         json!({"exp": 3600, "tenant": null, "label": null}),
-        json!({"exp": "2999-01-01"}),
-        json!({"exp": "2999-01-01T12:00:00+02:00", "label": ""}),
+        json!({"exp": "2099-01-01"}),
+        json!({"exp": "2099-01-01T12:00:00+02:00", "label": ""}),
         json!({"exp": null}),
     ] {
         call("createApiKey", "/client/billing/token", Some(body));
@@ -433,6 +437,13 @@ fn common_errors(described: &Described, operation: &Operation) {
     if has("404") {
         described.asked(id, &asked(&filled(&operation.path, Some("%00"))).bearer(&described.root), 404);
     }
+    let of_client = operation.path.contains("{client_id}") || operation.path.contains("{credentials_id}");
+    assert_eq!((has("412"), has("304")), (of_client, of_client && operation.method == "GET"), "{id}");
+    if of_client {
+        described.asked(id, &as_root().header("If-Match", "\"0123456789abcdef\""), 412);
+        let status = if operation.method == "GET" { 304 } else { 412 };
+        described.asked(id, &as_root().header("If-None-Match", "*"), status);
+    }
     let takes = operation.operation.get("requestBody").is_some();
     assert_eq!((has("413"), has("415")), (takes, takes), "{id}");
     if takes {
@@ -465,8 +476,6 @@ fn errors_of_their_own(described: &Described) {
     described.call("listClients", "/client?i=101", None, 400);
     described.call("listClients", "/client?f=%zz", None, 400);
     described.call("createClient", "/client", Some(&json!({"preferred_client_id": "billing"})), 409);
-    let put = request("PUT", "/client/billing").bearer(&described.root).header("If-Match", "\"0123456789abcdef\"");
-    described.asked("updateClient", &put.json(&json!({})), 412);
     let overlap = json!({"overlap": "1h"});
     for status in [200, 200, 409] {
         described.call("resetSecret", "/client/billing/reset_secret", Some(&overlap), status);
@@ -476,7 +485,7 @@ fn errors_of_their_own(described: &Described) {
         described.asked("createApiKey", &asked, 400)
     };
     key("/client/disabled/token", json!({})).refused(400, "unauthorized_client");
-    key("/client/billing/token", json!({"tenant": "bolt"})).refused(400, "invalid_scope");
+    key("/client/billing/token", json!({"tenant": "bolt"})).refused(400, "invalid_request");
     described.call("createRole", "/role/acme/accountant", Some(&json!({"resources": []})), 409);
     described.call("deleteRole", "/role/*/superuser", None, 400);
     for id in ["readSecret", "deleteSecret", "deleteApiKey"] {
@@ -586,7 +595,8 @@ fn a_member_that_is_not_documented_would_be_noticed() {
     let described = Described::start();
     for Operation { id, operation, .. } in &described.operations {
         for (status, response) in operation["responses"].as_object().unwrap() {
-            let schema = &described.resolved(response)["content"]["application/json"]["schema"];
+            let Some(content) = described.resolved(response).get("content") else { continue };
+            let schema = &content["application/json"]["schema"];
             let errors = wrong(&described.document, schema, &json!({"such_a_member": 1})).unwrap_or_default();
             assert!(errors.contains("such_a_member") || errors.contains("anyOf"), "{id} {status}: {errors}");
         }
