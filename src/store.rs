@@ -1,6 +1,5 @@
 //! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
 
-mod both;
 #[cfg(feature = "cached")]
 mod cached;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
@@ -16,6 +15,7 @@ mod replay;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stores;
 mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
@@ -23,7 +23,6 @@ use std::{fmt, future::Future, sync::Arc};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisStore;
-pub use both::Stores;
 #[cfg(feature = "cached")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
 pub use cached::Cached;
@@ -36,6 +35,7 @@ pub use replay::{Claim, ReplayStore};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use sqlite::SqliteStore;
+pub use stores::Stores;
 pub use tokens::{AnyTokenStore, TokenStore};
 
 use crate::{BackendError, Client, TenantName, error::Answer};
