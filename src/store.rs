@@ -133,15 +133,7 @@ impl fmt::Debug for AnyClientStore {
     }
 }
 
-impl ClientStore for AnyClientStore {
-    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
-        self.0.find_client(client_id).await
-    }
-
-    async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
-        self.0.existing_tenants(tenants).await
-    }
-}
+client_store_through!([] AnyClientStore, |any| any.0);
 
 trait ErasedClientStore: Send + Sync {
     fn find_client<'a>(&'a self, client_id: &'a str) -> Answer<'a, Option<Arc<Client>>>;

@@ -200,35 +200,7 @@ impl fmt::Debug for AnyTokenStore {
     }
 }
 
-impl TokenStore for AnyTokenStore {
-    async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
-        self.0.insert(hash, claims).await
-    }
-
-    async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
-        self.0.find(hash).await
-    }
-
-    async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
-        self.0.revoke(hash).await
-    }
-
-    async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
-        self.0.revoke_all(client_id, at).await
-    }
-
-    async fn list_tokens(
-        &self,
-        client_id: &ClientId,
-        now: OffsetDateTime,
-    ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
-        self.0.list_tokens(client_id, now).await
-    }
-
-    async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
-        self.0.purge_expired(now, most).await
-    }
-}
+token_store_through!([] AnyTokenStore, |any| any.0);
 
 trait ErasedTokenStore: Send + Sync {
     fn insert(&self, hash: TokenHash, claims: Claims) -> Answer<'_, ()>;

@@ -1,7 +1,10 @@
 use std::{fmt, sync::Arc};
 
-use super::{ClientRegistry, ClientStore, Registered, Updated, Version};
-use crate::{BackendError, Client, ClientId, Role, RoleId, TenantName, error::Answer, store::ErasedClientStore};
+use super::{
+    super::{ErasedClientStore, client_store_through},
+    ClientRegistry, ClientStore, Registered, Updated, Version, client_registry_through,
+};
+use crate::{BackendError, Client, ClientId, Role, RoleId, TenantName, error::Answer};
 
 /// A [`ClientRegistry`] that is chosen at run time. A clone shares it.
 #[derive(Clone)]
@@ -20,53 +23,8 @@ impl fmt::Debug for AnyClientRegistry {
     }
 }
 
-impl ClientStore for AnyClientRegistry {
-    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
-        self.0.find_client(client_id).await
-    }
-
-    async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
-        self.0.existing_tenants(tenants).await
-    }
-}
-
-impl ClientRegistry for AnyClientRegistry {
-    async fn register(&self, client: Client) -> Result<Registered, BackendError> {
-        self.0.register(client).await
-    }
-
-    async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
-        self.0.read(client_id).await
-    }
-
-    async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
-        self.0.update(client, version).await
-    }
-
-    async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
-        self.0.delete(client_id).await
-    }
-
-    async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), BackendError> {
-        self.0.list_clients(filter, skip, most).await
-    }
-
-    async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
-        self.0.define_tenant(tenant).await
-    }
-
-    async fn define_role(&self, role: Role) -> Result<(), BackendError> {
-        self.0.define_role(role).await
-    }
-
-    async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
-        self.0.delete_role(id).await
-    }
-
-    async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
-        self.0.list_roles(tenant).await
-    }
-}
+client_store_through!([] AnyClientRegistry, |any| any.0);
+client_registry_through!([] AnyClientRegistry, |any| any.0);
 
 trait ErasedClientRegistry: ErasedClientStore {
     fn register(&self, client: Client) -> Answer<'_, Registered>;
