@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+#[path = "common/first_version.rs"]
+mod first_version;
 #[path = "common/servers.rs"]
 mod servers;
 
@@ -14,8 +16,33 @@ use client_credentials::{
     Claims, Client, ClientId, ClientRegistry as _, ClientStore as _, PostgresStore, Registered, Role, TokenHash,
     TokenStore as _, conformance, now,
 };
+use first_version::{ROWS, is_up_to_date};
 use servers::{POSTGRES, Postgres};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+
+/// The tables as the first version made them, with a token in them.
+const FIRST_VERSION: &str = r#"
+    CREATE TABLE schema_version (version bigint PRIMARY KEY);
+    CREATE TABLE client (client_id text COLLATE "C" PRIMARY KEY, client_name text COLLATE "C", version bigint NOT NULL, stored text COLLATE "C" NOT NULL);
+    CREATE TABLE role (id text COLLATE "C" PRIMARY KEY, resources text COLLATE "C" NOT NULL);
+    CREATE TABLE tenant (name text COLLATE "C" PRIMARY KEY);
+    CREATE TABLE token (hash bytea PRIMARY KEY, client_id text COLLATE "C" NOT NULL, scope text COLLATE "C", resources text COLLATE "C" NOT NULL, issued_at bigint NOT NULL, expires_at bigint NOT NULL);
+    CREATE INDEX token_by_client ON token (client_id, expires_at);
+    CREATE INDEX token_by_expiry ON token (expires_at);
+    CREATE TABLE revocation (client_id text COLLATE "C" PRIMARY KEY, revoked_at bigint NOT NULL);
+    CREATE TABLE claim (id bytea PRIMARY KEY, expires_at bigint NOT NULL);
+    CREATE INDEX claim_by_expiry ON claim (expires_at);
+    INSERT INTO schema_version VALUES (1);
+    INSERT INTO token VALUES (decode(repeat('00', 32), 'hex'), 'a', 'read', '{"acme": ["edit"]}', 0, 9000000000000000000);
+"#;
+
+/// What an update that was cut short may have left behind.
+const LEFT_BEHIND: [&str; 3] = [
+    "",
+    r#"ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C""#,
+    r#"ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C";
+       CREATE TABLE last_use (id text COLLATE "C" PRIMARY KEY, used_at bigint NOT NULL)"#,
+];
 
 async fn connect(postgres: &Postgres) -> PostgresStore {
     PostgresStore::connect(&postgres.url()).await.unwrap()
@@ -106,13 +133,13 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
     let fill = [
         "INSERT INTO plans.role SELECT 'acme/r' || n, '[\"r\"]' FROM generate_series(1, 10000) n".into(),
         format!("INSERT INTO plans.client SELECT 'c' || n, NULL, n, '{}' FROM generate_series(1, 10000) n", client.to_stored()),
-        "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', NULL, n, n FROM generate_series(1, 10000) n".into(),
+        "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', n, n FROM generate_series(1, 10000) n".into(),
         "ANALYZE".into(),
         // What the statements did since, as the server has counted it.
         "SELECT pg_stat_reset()".into(),
     ];
     for statement in fill {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&pool).await.unwrap();
     }
     for n in 1..=20 {
         let found = store.find_client(&format!("c{n}")).await.unwrap().unwrap();
@@ -160,4 +187,25 @@ async fn a_killed_server_is_an_error_within_the_deadline_and_back_after_its_rest
         assert!(start.elapsed() < Duration::from_secs(5), "not back");
     }
     assert!(store.find_client("a").await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_the_first_version_are_brought_up_to_date_by_all_that_start_together() {
+    let Some(postgres) = &*POSTGRES else { return };
+    let pool = PgPool::connect(&postgres.url()).await.unwrap();
+    for (n, left_behind) in LEFT_BEHIND.iter().cycle().take(9).enumerate() {
+        let schema = format!("first_{n}");
+        let statements =
+            format!("CREATE SCHEMA {schema}; SET search_path TO {schema}; {FIRST_VERSION} {ROWS} {left_behind}");
+        let mut connection = PgConnection::connect(&postgres.url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+        let start = || PostgresStore::with_pool(pool.clone(), &schema);
+        let (one, two, three, four) = tokio::join!(start(), start(), start(), start());
+        for (n, store) in (1..).zip(&[one, two, three, four].map(Result::unwrap)) {
+            is_up_to_date(store, TokenHash::from_bytes([n; 32])).await;
+        }
+        let versions = format!("SELECT version FROM {schema}.schema_version ORDER BY version");
+        let versions: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(versions)).fetch_all(&pool).await.unwrap();
+        assert_eq!(versions, [1, 2]);
+    }
 }

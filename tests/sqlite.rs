@@ -1,12 +1,40 @@
 //! `SqliteStore`: its contract, and what a file has to be.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
+#[path = "common/first_version.rs"]
+mod first_version;
+
 use std::{error::Error, fs, path::Path, time::Duration};
 
 use client_credentials::{
     BackendError, Claims, Client, ClientId, ClientRegistry as _, ClientStore as _, Registered, Role, SqliteStore,
     TenantName, TokenHash, TokenStore as _, conformance, now,
 };
+use first_version::{ROWS, is_up_to_date};
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+
+/// A file as the first version made it, with a token in it.
+const FIRST_VERSION: &str = r#"
+    CREATE TABLE client (client_id TEXT PRIMARY KEY, client_name TEXT, version INTEGER NOT NULL, stored TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE role (id TEXT PRIMARY KEY, resources TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE tenant (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE token (hash BLOB PRIMARY KEY, client_id TEXT NOT NULL, scope TEXT, resources TEXT NOT NULL, issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX token_by_client ON token (client_id, expires_at);
+    CREATE INDEX token_by_expiry ON token (expires_at);
+    CREATE TABLE revocation (client_id TEXT PRIMARY KEY, revoked_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE claim (id BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX claim_by_expiry ON claim (expires_at);
+    INSERT INTO token VALUES (zeroblob(32), 'a', 'read', '{"acme": ["edit"]}', 0, 9000000000000000000);
+    PRAGMA application_id = 0x636c6e74;
+    PRAGMA user_version = 1;
+"#;
+
+async fn run(path: &Path, statements: &'static str) {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
 
 async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path).await.unwrap()
@@ -74,15 +102,12 @@ async fn the_files_are_their_owners_alone() {
 async fn a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     for (name, statements, expected) in [
-        ("newer", "PRAGMA application_id = 0x636c6e74; PRAGMA user_version = 2", "newer version"),
+        ("newer", "PRAGMA application_id = 0x636c6e74; PRAGMA user_version = 1000", "newer version"),
         ("other", "CREATE TABLE client (id INTEGER)", "another program"),
         ("marked", "PRAGMA application_id = 7", "another program"),
     ] {
         let path = folder.path().join(name);
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        sqlx::raw_sql(statements).execute(&pool).await.unwrap();
-        pool.close().await;
+        run(&path, statements).await;
         let before = fs::read(&path).unwrap();
 
         let error = SqliteStore::open(&path).await.unwrap_err();
@@ -148,5 +173,20 @@ async fn two_that_open_a_new_file_at_once_agree() {
         let (one, other) = tokio::join!(open(&path), open(&path));
         assert!(matches!(one.register(Client::builder("a").build().unwrap()).await.unwrap(), Registered::New(_)));
         assert!(other.find_client("a").await.unwrap().is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, since) in [("first", ""), ("labelled", "ALTER TABLE token ADD COLUMN api_key_label TEXT")] {
+        let path = folder.path().join(name);
+        run(&path, FIRST_VERSION).await;
+        run(&path, ROWS).await;
+        run(&path, since).await;
+        let stores = tokio::join!(open(&path), open(&path), open(&path), open(&path));
+        for (n, store) in (1..).zip(&<[_; 4]>::from(stores)) {
+            is_up_to_date(store, TokenHash::from_bytes([n; 32])).await;
+        }
     }
 }

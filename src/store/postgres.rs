@@ -65,12 +65,12 @@ impl PostgresStore {
         Self::with_pool(pool, Self::SCHEMA).await
     }
 
-    /// Takes a pool that the host has, and creates the schema and its tables where they are missing: only then has the
-    /// database's user to be allowed to do so.
+    /// Takes a pool that the host has, creates the schema and its tables where they are missing, and brings those of an
+    /// earlier version of this crate up to date: only then has the database's user to be allowed to do so.
     ///
     /// # Errors
-    /// When the name of the schema is not of the form `[a-z_][a-z0-9_]{0,62}`, the tables cannot be created, or they were
-    /// made by a newer version of this crate.
+    /// When the name of the schema is not of the form `[a-z_][a-z0-9_]{0,62}`, the tables cannot be created or brought up to
+    /// date, or they were made by a newer version of this crate.
     pub async fn with_pool(pool: PgPool, schema: &str) -> Result<Self, BackendError> {
         if !is_schema_name(schema) {
             return Err(BackendError::new("the name of the schema is not of the form [a-z_][a-z0-9_]{0,62}"));
@@ -101,20 +101,23 @@ fn is_schema_name(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Makes sure that the tables are there that this version needs. Each step does nothing where it was done before, so it
-/// can be taken by several instances at once, and again after it was cut short.
+/// Makes sure that the tables are there that this version needs. Each statement does nothing where it was done before, so
+/// the steps can be taken by several instances at once, and again after they were cut short.
 async fn prepare(pool: &PgPool, dialect: &Dialect) -> Result<(), BackendError> {
     loop {
-        match schema_version(pool, dialect).await {
-            Ok(Some(version)) if version > SCHEMA_VERSION => {
-                return Err(BackendError::new("the tables were made by a newer version of this crate"));
-            }
-            Ok(Some(SCHEMA_VERSION)) => return Ok(()),
+        let taken = match schema_version(pool, dialect).await {
+            Ok(version) => version.map_or(0, sql::steps_taken),
             // They are missing, or this user may not see them and learns so in a moment.
-            Ok(_) | Err(sqlx::Error::Database(_)) => {}
+            Err(sqlx::Error::Database(_)) => 0,
             Err(error) => return Err(BackendError::new(error)),
+        };
+        if taken > SCHEMA_VERSION {
+            return Err(BackendError::new("the tables were made by a newer version of this crate"));
         }
-        match migrate(pool, dialect).await {
+        if taken == SCHEMA_VERSION {
+            return Ok(());
+        }
+        match migrate(pool, dialect, taken).await {
             Err(error) if !is_race(&error) => return Err(BackendError::new(error)),
             _ => {}
         }
@@ -123,8 +126,8 @@ async fn prepare(pool: &PgPool, dialect: &Dialect) -> Result<(), BackendError> {
 
 /// Whether another instance was faster at what this one was about to do: somebody gets on, so to try again comes to an end.
 fn is_race(error: &sqlx::Error) -> bool {
-    // unique_violation, duplicate_schema, duplicate_table, duplicate_object, serialization_failure
-    let codes = ["23505", "42P06", "42P07", "42710", "40001"];
+    // unique_violation, duplicate_schema, duplicate_table, duplicate_object, serialization_failure, deadlock_detected
+    let codes = ["23505", "42P06", "42P07", "42710", "40001", "40P01"];
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| codes.contains(&&*code))
 }
 
@@ -134,12 +137,21 @@ async fn schema_version(pool: &PgPool, dialect: &Dialect) -> Result<Option<i64>,
         .await
 }
 
-async fn migrate(pool: &PgPool, dialect: &Dialect) -> Result<(), sqlx::Error> {
+/// Takes the steps after those that were taken. Each is marked as done when all of it is.
+async fn migrate(pool: &PgPool, dialect: &Dialect, taken: usize) -> Result<(), sqlx::Error> {
     let schema = &dialect.schema;
-    let create_schema = format!("CREATE SCHEMA IF NOT EXISTS {}", schema.trim_end_matches('.'));
-    let versions = format!("CREATE TABLE IF NOT EXISTS {schema}schema_version (version bigint PRIMARY KEY)");
-    let done = format!("INSERT INTO {schema}schema_version (version) VALUES ({SCHEMA_VERSION}) ON CONFLICT DO NOTHING");
-    for statement in [create_schema, versions].into_iter().chain(dialect.tables()).chain([done]) {
+    let mut statements = Vec::new();
+    // Whoever may only change the tables can bring them up to date.
+    if taken == 0 {
+        statements.push(format!("CREATE SCHEMA IF NOT EXISTS {}", schema.trim_end_matches('.')));
+        statements.push(format!("CREATE TABLE IF NOT EXISTS {schema}schema_version (version bigint PRIMARY KEY)"));
+    }
+    for (version, step) in (1..).zip(dialect.steps()).skip(taken) {
+        statements.extend(step);
+        statements
+            .push(format!("INSERT INTO {schema}schema_version (version) VALUES ({version}) ON CONFLICT DO NOTHING"));
+    }
+    for statement in statements {
         query(AssertSqlSafe(statement)).execute(pool).await?;
     }
     Ok(())
@@ -158,6 +170,12 @@ fn dialect(schema: &str) -> Dialect {
         bytes: "bytea",
         integer: "bigint",
         options: "",
+        add_column: "ADD COLUMN IF NOT EXISTS",
+        with_client_secrets: "CAST(CAST(stored AS jsonb) - 'client_secret_hash' - 'client_secret_expires_at' || \
+                              jsonb_build_object('client_secrets', jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(\
+                              'hash', CAST(stored AS jsonb) -> 'client_secret_hash', \
+                              'expires_at', CAST(stored AS jsonb) -> 'client_secret_expires_at')))) AS text)",
+        without_expiry: "CAST(CAST(stored AS jsonb) - 'client_secret_expires_at' AS text)",
         elements: "jsonb_array_elements_text(CAST($1 AS jsonb)) AS element(value)",
         position: "strpos",
         among: ["= ANY (ARRAY(", "))"],

@@ -15,8 +15,9 @@ pub(super) use statements::{Dialect, Statements};
 
 use crate::{BackendError, Claims, Client, ClientId, RandomSource, Resources, Role, RoleId, Scope, TokenHash, Version};
 
-/// The version of the tables. A database with a higher one was written by a newer version of this crate, and is refused.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+/// The version of the tables: how many steps it takes to make them. A database with a higher one was written by a newer
+/// version of this crate, and is refused.
+pub(super) const SCHEMA_VERSION: usize = 2;
 
 /// How many rows a statement deletes at most, so that others get in between.
 pub(super) const DELETED_AT_ONCE: usize = 500;
@@ -67,6 +68,11 @@ pub(super) fn new_version() -> Result<i64, BackendError> {
     let mut bytes = [0; 8];
     RandomSource::default().fill(&mut bytes)?;
     Ok(i64::from_ne_bytes(bytes) & i64::MAX)
+}
+
+/// How many steps a database has behind it. What no version of this crate has written counts as one of a newer version.
+pub(super) fn steps_taken(schema_version: i64) -> usize {
+    usize::try_from(schema_version).unwrap_or(usize::MAX)
 }
 
 pub(super) const fn version(number: i64) -> Version {

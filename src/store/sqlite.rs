@@ -134,17 +134,26 @@ async fn prepare(options: &SqliteConnectOptions, dialect: &Dialect) -> Result<()
     if application != APPLICATION_ID && (application, version, tables) != (0, 0, 0) {
         return Err(BackendError::new("the file is the database of another program"));
     }
-    if version > SCHEMA_VERSION {
+    let taken = sql::steps_taken(version);
+    if taken > SCHEMA_VERSION {
         return Err(BackendError::new("the file was written by a newer version of this crate"));
     }
-    if version < SCHEMA_VERSION {
+    if taken < SCHEMA_VERSION {
         let marks =
             [format!("PRAGMA application_id = {APPLICATION_ID}"), format!("PRAGMA user_version = {SCHEMA_VERSION}")];
-        for statement in dialect.tables().into_iter().chain(marks) {
-            query(AssertSqlSafe(statement)).execute(&mut *preparing).await.map_err(BackendError::new)?;
+        for statement in dialect.steps().into_iter().skip(taken).flatten().chain(marks) {
+            match query(AssertSqlSafe(statement)).execute(&mut *preparing).await {
+                Err(error) if !adds_what_is_there(&error) => return Err(BackendError::new(error)),
+                _ => {}
+            }
         }
     }
     preparing.commit().await.map_err(BackendError::new)
+}
+
+/// Whether a statement was to add a column that is there already: SQLite has no words for "unless it is there".
+fn adds_what_is_there(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().starts_with("duplicate column name"))
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
@@ -159,6 +168,12 @@ fn dialect() -> Dialect {
         bytes: "BLOB",
         integer: "INTEGER",
         options: " STRICT, WITHOUT ROWID",
+        add_column: "ADD COLUMN",
+        with_client_secrets: "json_patch(stored, json_object('client_secret_hash', NULL, 'client_secret_expires_at', NULL, \
+                              'client_secrets', json_array(json_patch('{}', json_object(\
+                              'hash', json_extract(stored, '$.client_secret_hash'), \
+                              'expires_at', json_extract(stored, '$.client_secret_expires_at'))))))",
+        without_expiry: "json_remove(stored, '$.client_secret_expires_at')",
         elements: "json_each($1)",
         roles: "(SELECT json_group_object(held.value, json((SELECT resources FROM role WHERE id = held.value))) \
                 FROM json_each(c.stored, '$.roles') AS held)"

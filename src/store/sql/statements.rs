@@ -2,6 +2,11 @@ use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
+use super::SCHEMA_VERSION;
+
+/// The columns of a token, in the order of a [`TokenRow`](super::TokenRow).
+const TOKEN: &str = "hash, client_id, scope, resources, api_key_label, issued_at, expires_at";
+
 /// What the two databases spell differently.
 pub(in crate::store) struct Dialect {
     /// What stands before the name of a table.
@@ -12,6 +17,12 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) integer: &'static str,
     /// What stands after a table's columns.
     pub(in crate::store) options: &'static str,
+    /// What adds a column to a table.
+    pub(in crate::store) add_column: &'static str,
+    /// The text of a client that has a `client_secret_hash`, with `client_secrets` in its place.
+    pub(in crate::store) with_client_secrets: &'static str,
+    /// The text of a client without its `client_secret_expires_at`.
+    pub(in crate::store) without_expiry: &'static str,
     /// The JSON array `$1`, as a table of its `value`s.
     pub(in crate::store) elements: &'static str,
     /// What the roles of the client `c` give, as the text of a JSON object, with `null` for those that are not defined.
@@ -81,8 +92,7 @@ statements! {
         format!("SELECT id, resources FROM {}role WHERE id >= $1 AND id < $2 ORDER BY id", d.schema)
     };
     insert_token = |d| format!(
-        "INSERT INTO {}token (hash, client_id, scope, resources, api_key_label, issued_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO {}token ({TOKEN}) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         d.schema,
     );
     find_token = |d| format!("{} WHERE hash = $1 AND {}", token(d), stands(d));
@@ -110,10 +120,7 @@ fn named(d: &Dialect) -> String {
 }
 
 fn token(d: &Dialect) -> String {
-    format!(
-        "SELECT hash, client_id, scope, resources, api_key_label, issued_at, expires_at FROM {}token AS t",
-        d.schema
-    )
+    format!("SELECT {TOKEN} FROM {}token AS t", d.schema)
 }
 
 /// Whether the token `t` has not been revoked with all others of its client.
@@ -131,14 +138,16 @@ fn purge(d: &Dialect, table: &str, key: &str) -> String {
 }
 
 impl Dialect {
-    /// The tables, each statement such that it does nothing where it was done before.
-    pub(in crate::store) fn tables(&self) -> Vec<String> {
-        let Self { schema, text, bytes, integer, options, .. } = self;
+    /// What makes the tables: what each step adds to those of the step before, each statement such that it does nothing
+    /// where it was done before. A step that was released stays as it is, since there are databases that were made by it.
+    pub(in crate::store) fn steps(&self) -> [Vec<String>; SCHEMA_VERSION] {
+        let Self { schema, text, bytes, integer, options, position, .. } = self;
+        let Self { add_column, with_client_secrets, without_expiry, .. } = self;
         let table =
             |name: &str, columns: String| format!("CREATE TABLE IF NOT EXISTS {schema}{name} ({columns}){options}");
         // PostgreSQL puts an index into the schema of its table, and wants no schema in its name; SQLite has none.
         let index = |name: &str, on: &str| format!("CREATE INDEX IF NOT EXISTS {name} ON {schema}{on}");
-        vec![
+        let first = vec![
             table(
                 "client",
                 format!(
@@ -151,7 +160,7 @@ impl Dialect {
                 "token",
                 format!(
                     "hash {bytes} PRIMARY KEY, client_id {text} NOT NULL, scope {text}, resources {text} NOT NULL, \
-                     api_key_label {text}, issued_at {integer} NOT NULL, expires_at {integer} NOT NULL"
+                     issued_at {integer} NOT NULL, expires_at {integer} NOT NULL"
                 ),
             ),
             index("token_by_client", "token (client_id, expires_at)"),
@@ -159,6 +168,18 @@ impl Dialect {
             table("revocation", format!("client_id {text} PRIMARY KEY, revoked_at {integer} NOT NULL")),
             table("claim", format!("id {bytes} PRIMARY KEY, expires_at {integer} NOT NULL")),
             index("claim_by_expiry", "claim (expires_at)"),
-        ]
+        ];
+        let changed = |stored: &str, member: &str| {
+            format!("UPDATE {schema}client SET stored = {stored} WHERE {position}(stored, '\"{member}\":') > 0")
+        };
+        let secrets_and_api_keys = vec![
+            changed(with_client_secrets, "client_secret_hash"),
+            // What is left is the expiry of no secret.
+            changed(without_expiry, "client_secret_expires_at"),
+            format!("ALTER TABLE {schema}token {add_column} api_key_label {text}"),
+            table("last_use", format!("id {text} PRIMARY KEY, used_at {integer} NOT NULL")),
+            index("last_use_by_time", "last_use (used_at)"),
+        ];
+        [first, secrets_and_api_keys]
     }
 }
