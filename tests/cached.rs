@@ -16,7 +16,7 @@ use std::{
 
 use client_credentials::{
     AnyClientRegistry, AnyClientStore, Cached, Client, ClientRegistry, ClientStore as _, MemoryStore, PostgresStore,
-    Registered, Role, SqliteStore, conformance,
+    Registered, Role, SqliteStore, Stores, conformance, now,
 };
 use common::{SECRET, basic};
 use running::{PATH, server};
@@ -81,6 +81,17 @@ fn of_any_store_and_as_any_store() {
     let registry = || AnyClientRegistry::new(Cached::new(MemoryStore::default()));
     conformance::client_registry(async || registry());
     conformance::client_store(async |clients| filled(registry(), clients).await);
+}
+
+#[tokio::test]
+async fn uses_are_kept_by_the_store_itself() {
+    let store = MemoryStore::default();
+    let clients = AnyClientRegistry::new(Cached::new(Arc::new(store.clone())));
+    let outer = Stores { clients, tokens: store.clone() };
+    let (ids, at) = (["used".to_owned(), "unused".to_owned()], now());
+    outer.record_uses(&[(ids[0].clone(), at)]).await.unwrap();
+    assert_eq!(store.last_uses(&ids).await.unwrap(), [Some(at), None]);
+    assert_eq!(outer.last_uses(&ids).await.unwrap(), [Some(at), None]);
 }
 
 /// Two instances over one database: what one removes, the other has for as long as it was told to, and no longer.

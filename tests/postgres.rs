@@ -134,6 +134,7 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
         "INSERT INTO plans.role SELECT 'acme/r' || n, '[\"r\"]' FROM generate_series(1, 10000) n".into(),
         format!("INSERT INTO plans.client SELECT 'c' || n, NULL, n, '{}' FROM generate_series(1, 10000) n", client.to_stored()),
         "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', n, n FROM generate_series(1, 10000) n".into(),
+        "INSERT INTO plans.last_use SELECT n, n FROM generate_series(1, 10000) n".into(),
         "ANALYZE".into(),
         // What the statements did since, as the server has counted it.
         "SELECT pg_stat_reset()".into(),
@@ -150,6 +151,13 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
         assert!(store.find(&hash).await.unwrap().is_some() && store.revoke(&hash).await.unwrap());
     }
     assert_eq!(store.purge_expired(now(), 1200).await.unwrap(), 1200);
+    for n in 1..=20 {
+        store.record_uses(&[(format!("{n}"), now()), (format!("new {n}"), now())]).await.unwrap();
+        assert!(store.last_uses(&[format!("{n}")]).await.unwrap()[0].is_some());
+    }
+    // What expired of the tokens and the uses, a part of it at a time.
+    assert_eq!(store.purge_expired(now(), 10_000).await.unwrap(), 10_000);
+    assert_eq!(store.purge_expired(now(), 10_000).await.unwrap(), 10_000 - 1200 - 20);
     // A connection reports what it did when it is idle for a second, or ends.
     pool.close().await;
     let pool = PgPool::connect(&postgres.url()).await.unwrap();
@@ -165,7 +173,7 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     for (name, read, scans) in counts {
-        let by_key = matches!(name.as_str(), "client" | "role" | "token");
+        let by_key = matches!(name.as_str(), "client" | "role" | "token" | "last_use");
         assert!(read < 1000 && (!by_key || scans >= 20), "{name}: {read} rows read in sequence, {scans} look-ups");
     }
 }

@@ -83,6 +83,22 @@ async fn what_is_acknowledged_is_there_when_the_file_is_opened_again() {
     assert_eq!(existing, tenants[..2]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_forgets_uses_of_a_year_ago_and_counts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("clients.db")).await;
+    let (day, now) = (Duration::from_secs(24 * 3600), now());
+    let ids: Vec<_> = (0..600).map(|n| n.to_string()).collect();
+    let old: Vec<_> = ids.iter().map(|id| (id.clone(), now - 365 * day)).collect();
+    store.record_uses(&old).await.unwrap();
+    let later = now - 364 * day;
+    store.record_uses(&[("7".into(), later)]).await.unwrap();
+    assert_eq!(store.purge_expired(now, 10).await.unwrap(), 10);
+    assert_eq!(store.purge_expired(now, 10_000).await.unwrap(), 589);
+    let left: Vec<_> = ids.iter().map(|id| (id == "7").then_some(later)).collect();
+    assert_eq!(store.last_uses(&ids).await.unwrap(), left);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_files_are_their_owners_alone() {

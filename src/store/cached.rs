@@ -160,6 +160,14 @@ impl<S: ClientRegistry> ClientRegistry for Cached<S> {
     async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
         self.store.list_roles(tenant).await
     }
+
+    async fn record_uses(&self, uses: &[(String, OffsetDateTime)]) -> Result<(), BackendError> {
+        self.store.record_uses(uses).await
+    }
+
+    async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, BackendError> {
+        self.store.last_uses(ids).await
+    }
 }
 
 // Tokens are asked of the store each time.

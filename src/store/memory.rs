@@ -3,15 +3,17 @@
 mod clients;
 mod expiring;
 mod tokens;
+mod uses;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use crate::{Client, Role, TenantName};
 use clients::Clients;
 use tokens::Tokens;
+use uses::Uses;
 
 /// Clients, tenants and opaque tokens in memory: gone with the process. A clone shares them.
 ///
@@ -29,6 +31,8 @@ pub struct MemoryStore(Arc<Shared>);
 struct Shared {
     clients: RwLock<Clients>,
     tokens: Tokens,
+    /// Apart from what a token request waits for.
+    uses: Mutex<Uses>,
 }
 
 impl MemoryStore {
@@ -55,6 +59,14 @@ impl MemoryStore {
     fn clients_mut(&self) -> RwLockWriteGuard<'_, Clients> {
         self.0.clients.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many entries whose time is over a write clears away: many more than come in, so that they are soon gone after a burst,
+/// and few enough that no mint waits for it.
+const FORGOTTEN_AT_ONCE: usize = 64;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for MemoryStore {

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use super::{
     Claim, ClientRegistry, ClientStore, Registered, ReplayStore, TokenStore, Updated, Version,
     deadline::{DEADLINE, within},
+    registry::forgotten_uses,
     sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
 };
 use crate::{
@@ -177,6 +178,7 @@ fn dialect(schema: &str) -> Dialect {
                               'expires_at', CAST(stored AS jsonb) -> 'client_secret_expires_at')))) AS text)",
         without_expiry: "CAST(CAST(stored AS jsonb) - 'client_secret_expires_at' AS text)",
         elements: "jsonb_array_elements_text(CAST($1 AS jsonb)) AS element(value)",
+        members: "jsonb_each_text(CAST($1 AS jsonb))",
         position: "strpos",
         among: ["= ANY (ARRAY(", "))"],
         skip_locked: "FOR UPDATE SKIP LOCKED",

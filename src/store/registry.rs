@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 pub use any::AnyClientRegistry;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::ClientStore;
 use crate::{BackendError, Client, ClientBuilder, ClientId, ClientSecretHash, Role, RoleId, TenantName};
@@ -176,6 +176,38 @@ pub trait ClientRegistry: ClientStore {
     /// When the store cannot tell.
     fn list_roles(&self, tenant: Option<&TenantName>) -> impl Future<Output = Result<Vec<Role>, BackendError>> + Send;
 
+    /// Keeps for each id when it was last used: of a secret [`StoredSecret::id`](crate::StoredSecret::id), of an API key
+    /// [`TokenHash::to_text`](crate::TokenHash::to_text). A fraction of a second may be dropped.
+    ///
+    /// Called now and then with what was used since, never in the middle of a token request; the same id may be there
+    /// several times. Where a later time is kept already, that stays: instances record what each of them has seen, in any
+    /// order, and a date that goes back makes a secret look forgotten that somebody lives on. A call that is lost costs no
+    /// more than an older date. Unless implemented, uses are forgotten.
+    ///
+    /// An id goes on being kept when what it names is gone. A store forgets it a year or more after its last use, as the
+    /// stores here do in [`purge_expired`](crate::TokenStore::purge_expired).
+    ///
+    /// # Errors
+    /// When some uses may not have been kept. Whoever recorded them may do so again.
+    fn record_uses(&self, uses: &[(String, OffsetDateTime)]) -> impl Future<Output = Result<(), BackendError>> + Send {
+        let _ = uses;
+        async { Ok(()) }
+    }
+
+    /// When each of these was last used, one answer for each id in their order: `None` for what was never used, or not within
+    /// about a year. Called for an administrator, who takes away what nobody uses: a wrong `None` locks a client out. Unless
+    /// implemented, nothing is known of any.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn last_uses(
+        &self,
+        ids: &[String],
+    ) -> impl Future<Output = Result<Vec<Option<OffsetDateTime>>, BackendError>> + Send {
+        let unknown = vec![None; ids.len()];
+        async { Ok(unknown) }
+    }
+
     /// Reads a client, changes it, and updates it, again if somebody else was faster. `false` when there is no such client.
     ///
     /// # Errors
@@ -211,6 +243,14 @@ pub trait ClientRegistry: ClientStore {
             move |client: ClientBuilder| client.client_secret_hash(hash.clone()).client_secret_expires_at(expires_at);
         self.change(client_id, replace)
     }
+}
+
+/// How long a last use is kept.
+const USES_KEPT: Duration = Duration::days(365);
+
+/// Up to when a use is forgotten at `now`.
+pub(super) const fn forgotten_uses(now: OffsetDateTime) -> OffsetDateTime {
+    now.saturating_sub(USES_KEPT)
 }
 
 /// Which state of a client was read.
@@ -310,6 +350,16 @@ macro_rules! client_registry_through {
             async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
                 let $this = self;
                 $store.list_roles(tenant).await
+            }
+
+            async fn record_uses(&self, uses: &[(String, OffsetDateTime)]) -> Result<(), BackendError> {
+                let $this = self;
+                $store.record_uses(uses).await
+            }
+
+            async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, BackendError> {
+                let $this = self;
+                $store.last_uses(ids).await
             }
         }
     };

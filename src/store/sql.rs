@@ -6,7 +6,7 @@
 
 mod statements;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -61,6 +61,22 @@ pub(super) fn nanoseconds(at: OffsetDateTime) -> i64 {
 
 fn time(nanoseconds: i64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(nanoseconds)
+}
+
+/// The last of the uses of each id.
+pub(super) fn latest(uses: &[(String, OffsetDateTime)]) -> BTreeMap<&str, i64> {
+    let mut latest = BTreeMap::new();
+    for (id, at) in uses {
+        let (kept, at) = (latest.entry(id.as_str()).or_insert(i64::MIN), nanoseconds(*at));
+        *kept = at.max(*kept);
+    }
+    latest
+}
+
+/// The last use of each of these ids, as the rows say.
+pub(super) fn uses(rows: &[(String, i64)], ids: &[String]) -> Vec<Option<OffsetDateTime>> {
+    let rows: HashMap<&str, i64> = rows.iter().map(|(id, used_at)| (id.as_str(), *used_at)).collect();
+    ids.iter().map(|id| rows.get(id.as_str()).copied().map(time)).collect()
 }
 
 /// A version that was never given before and will not be again, by chance alone: one of 2⁶³.
@@ -227,6 +243,18 @@ macro_rules! sql_store {
                 let rows: Vec<(String, String)> = within(self.deadline, list).await?;
                 rows.iter().map(sql::role).collect()
             }
+
+            async fn record_uses(&self, uses: &[(String, OffsetDateTime)]) -> Result<(), BackendError> {
+                let uses = json::text(&sql::latest(uses));
+                self.execute(query(self.statements.record_uses()).bind(uses)).await?;
+                Ok(())
+            }
+
+            async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, BackendError> {
+                let find = query_as(self.statements.last_uses()).bind(json::text(&ids)).fetch_all(&self.readers);
+                let rows: Vec<(String, i64)> = within(self.deadline, find).await?;
+                Ok(sql::uses(&rows, ids))
+            }
         }
 
         impl TokenStore for $store {
@@ -271,11 +299,16 @@ macro_rules! sql_store {
 
             async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
                 let mut purged = 0;
-                for purge in [Statements::purge_tokens, Statements::purge_claims] {
+                let purges: [(fn(&Statements) -> _, _); 3] = [
+                    (Statements::purge_tokens, now),
+                    (Statements::purge_claims, now),
+                    (Statements::purge_uses, forgotten_uses(now)),
+                ];
+                for (purge, until) in purges {
                     // A few at a time, so that mints get in between.
                     while purged < most {
                         let part = sql::DELETED_AT_ONCE.min(most - purged);
-                        let purge = query(purge(&self.statements)).bind(sql::nanoseconds(now)).bind(sql::bound(part));
+                        let purge = query(purge(&self.statements)).bind(sql::nanoseconds(until)).bind(sql::bound(part));
                         let deleted = usize::try_from(self.execute(purge).await?).unwrap_or(part);
                         purged += deleted;
                         if deleted < part {

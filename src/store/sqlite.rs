@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::{
     Claim, ClientRegistry, ClientStore, Registered, ReplayStore, TokenStore, Updated, Version,
     deadline::{DEADLINE, within},
+    registry::forgotten_uses,
     sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
 };
 use crate::{
@@ -175,6 +176,7 @@ fn dialect() -> Dialect {
                               'expires_at', json_extract(stored, '$.client_secret_expires_at'))))))",
         without_expiry: "json_remove(stored, '$.client_secret_expires_at')",
         elements: "json_each($1)",
+        members: "json_each($1)",
         roles: "(SELECT json_group_object(held.value, json((SELECT resources FROM role WHERE id = held.value))) \
                 FROM json_each(c.stored, '$.roles') AS held)"
             .into(),

@@ -126,7 +126,7 @@ pub trait TokenStore: Send + Sync {
     ///
     /// Called from time to time beside the mints, again and again until none is left. A call that holds the mints up for as
     /// long as it runs is wrong, which is why it is bounded. Forgetting one that has not expired locks its client out. A store
-    /// whose rows go by themselves returns 0.
+    /// whose rows go by themselves returns 0; one that keeps more than tokens may forget of that too, and counts it with them.
     ///
     /// # Errors
     /// When it could not forget; some may be forgotten all the same.

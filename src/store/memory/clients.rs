@@ -3,9 +3,11 @@ use std::{
     sync::Arc,
 };
 
+use time::OffsetDateTime;
+
 use super::{
-    super::{ClientRegistry, ClientStore, Registered, Updated, Version},
-    MemoryStore,
+    super::{ClientRegistry, ClientStore, Registered, Updated, Version, registry::forgotten_uses},
+    FORGOTTEN_AT_ONCE, MemoryStore, lock,
 };
 use crate::{BackendError, Client, ClientId, Resources, Role, RoleId, TenantName};
 
@@ -126,5 +128,19 @@ impl ClientRegistry for MemoryStore {
         let clients = self.clients();
         let listed = clients.roles.iter().filter(|(id, _)| id.tenant() == tenant.map(TenantName::as_str));
         Ok(listed.map(|(id, resources)| Role::from_parts(id.clone(), resources.clone())).collect())
+    }
+
+    async fn record_uses(&self, uses: &[(String, OffsetDateTime)]) -> Result<(), BackendError> {
+        let mut kept = lock(&self.0.uses);
+        for (id, at) in uses {
+            kept.record(id, *at);
+            kept.forget(forgotten_uses(*at), FORGOTTEN_AT_ONCE);
+        }
+        Ok(())
+    }
+
+    async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, BackendError> {
+        let kept = lock(&self.0.uses);
+        Ok(ids.iter().map(|id| kept.last(id)).collect())
     }
 }

@@ -7,15 +7,12 @@ use std::{
 use time::OffsetDateTime;
 
 use super::{
-    super::{Claim, ReplayStore, TokenStore},
-    MemoryStore,
+    super::{Claim, ReplayStore, TokenStore, registry::forgotten_uses},
+    FORGOTTEN_AT_ONCE, MemoryStore,
     expiring::{Expires, Expiring, LastBytes},
+    lock,
 };
 use crate::{BackendError, Claims, ClientId, TokenHash};
-
-/// How many expired entries an insertion clears away: many more than come in, so that they are soon gone after a burst, and
-/// few enough that no mint waits for it.
-const FORGOTTEN_AT_ONCE: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Tokens {
@@ -111,7 +108,7 @@ impl TokenStore for MemoryStore {
                 left |= forgotten == part;
             }
         }
-        Ok(purged)
+        Ok(purged + lock(&self.0.uses).forget(forgotten_uses(now), most - purged))
     }
 }
 
@@ -125,10 +122,6 @@ impl ReplayStore for MemoryStore {
         claims.insert(id, expires_at);
         Ok(Claim::First)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+use time::OffsetDateTime;
+
 use super::{
     super::{ErasedClientStore, client_store_through},
     ClientRegistry, ClientStore, Registered, Updated, Version, client_registry_through,
@@ -36,6 +38,8 @@ trait ErasedClientRegistry: ErasedClientStore {
     fn define_role(&self, role: Role) -> Answer<'_, ()>;
     fn delete_role<'a>(&'a self, id: &'a RoleId) -> Answer<'a, bool>;
     fn list_roles<'a>(&'a self, tenant: Option<&'a TenantName>) -> Answer<'a, Vec<Role>>;
+    fn record_uses<'a>(&'a self, uses: &'a [(String, OffsetDateTime)]) -> Answer<'a, ()>;
+    fn last_uses<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Option<OffsetDateTime>>>;
 }
 
 impl<S: ClientRegistry> ErasedClientRegistry for S {
@@ -73,5 +77,13 @@ impl<S: ClientRegistry> ErasedClientRegistry for S {
 
     fn list_roles<'a>(&'a self, tenant: Option<&'a TenantName>) -> Answer<'a, Vec<Role>> {
         Box::pin(ClientRegistry::list_roles(self, tenant))
+    }
+
+    fn record_uses<'a>(&'a self, uses: &'a [(String, OffsetDateTime)]) -> Answer<'a, ()> {
+        Box::pin(ClientRegistry::record_uses(self, uses))
+    }
+
+    fn last_uses<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Option<OffsetDateTime>>> {
+        Box::pin(ClientRegistry::last_uses(self, ids))
     }
 }

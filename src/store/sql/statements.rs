@@ -25,6 +25,8 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) without_expiry: &'static str,
     /// The JSON array `$1`, as a table of its `value`s.
     pub(in crate::store) elements: &'static str,
+    /// The JSON object `$1`, as a table of its members, each a `key` and a `value`.
+    pub(in crate::store) members: &'static str,
     /// What the roles of the client `c` give, as the text of a JSON object, with `null` for those that are not defined.
     /// Each is looked up by its key, however many roles there are.
     pub(in crate::store) roles: String,
@@ -104,14 +106,26 @@ statements! {
         d.schema,
     );
     list_tokens = |d| format!("{} WHERE client_id = $1 AND expires_at > $2 AND {}", token(d), stands(d));
-    purge_tokens = |d| purge(d, "token", "hash");
+    purge_tokens = |d| purge(d, "token", "hash", "expires_at");
     // An id can be claimed again once its claim has expired.
     claim = |d| format!(
         "INSERT INTO {0}claim AS c (id, expires_at) VALUES ($1, $2) \
          ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at WHERE c.expires_at <= $3",
         d.schema,
     );
-    purge_claims = |d| purge(d, "claim", "id");
+    purge_claims = |d| purge(d, "claim", "id", "expires_at");
+    // In one order, so that no two that record the same ids at once wait for each other for ever. The date of a use never
+    // goes back.
+    record_uses = |d| format!(
+        "INSERT INTO {}last_use AS u (id, used_at) SELECT key, CAST(value AS {}) FROM {} WHERE true ORDER BY key \
+         ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at WHERE u.used_at < excluded.used_at",
+        d.schema, d.integer, d.members,
+    );
+    last_uses = |d| {
+        let [from, to] = d.among;
+        format!("SELECT id, used_at FROM {}last_use WHERE id {from}SELECT value FROM {}{to}", d.schema, d.elements)
+    };
+    purge_uses = |d| purge(d, "last_use", "id", "used_at");
 }
 
 /// Whether `$1` is in the identifier or in the name.
@@ -131,9 +145,10 @@ fn stands(d: &Dialect) -> String {
     )
 }
 
-fn purge(d: &Dialect, table: &str, key: &str) -> String {
+/// Deletes at most `$2` rows whose time is `$1` or earlier.
+fn purge(d: &Dialect, table: &str, key: &str, time: &str) -> String {
     let ([from, to], schema) = (d.among, &d.schema);
-    let expired = format!("SELECT {key} FROM {schema}{table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2");
+    let expired = format!("SELECT {key} FROM {schema}{table} WHERE {time} <= $1 ORDER BY {time} LIMIT $2");
     format!("DELETE FROM {schema}{table} WHERE {key} {from}{expired} {}{to}", d.skip_locked)
 }
 
