@@ -56,6 +56,8 @@ pub fn client_store<S: ClientStore + 'static>(make: impl AsyncFn(Vec<Client>) ->
 }
 
 /// Holds a [`ClientRegistry`] against its contract, also under concurrency. What it reads is held by [`client_store`].
+///
+/// A registry that does not implement `record_uses` and `last_uses` passes.
 pub fn client_registry<S: ClientRegistry + 'static>(make: impl AsyncFn() -> S) {
     run(async {
         registry::registers_once(&make().await).await;
@@ -72,6 +74,9 @@ pub fn client_registry<S: ClientRegistry + 'static>(make: impl AsyncFn() -> S) {
         registry::lists_by_identifier(&make().await).await;
         registry::lists_roles_by_tenant(&make().await).await;
         registry::defined_tenants_exist(&make().await).await;
+        registry::keeps_the_last_use(&make().await).await;
+        registry::answers_last_uses_in_order(&make().await).await;
+        registry::racing_uses_the_last_one_stays(make().await).await;
     });
 }
 

@@ -6,6 +6,7 @@
 mod custom_store;
 
 use std::{
+    collections::BTreeMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
@@ -88,6 +89,11 @@ enum Fault {
     DeletesTwice,
     FiltersByPattern,
     ForgetsTenants,
+    KeepsAnyUse,
+    KeepsUsesByLookingFirst,
+    AnswersForKnownIds,
+    AnswersById,
+    InventsUses,
 }
 
 /// A memory store with one fault.
@@ -97,11 +103,12 @@ struct Broken {
     fault: Fault,
     inserted: Arc<Mutex<Vec<(TokenHash, Claims)>>>,
     claimed: Arc<Mutex<Vec<(String, OffsetDateTime)>>>,
+    used: Arc<Mutex<BTreeMap<String, OffsetDateTime>>>,
 }
 
 impl Broken {
     fn new(store: MemoryStore, fault: Fault) -> Self {
-        Self { store, fault, inserted: Arc::default(), claimed: Arc::default() }
+        Self { store, fault, inserted: Arc::default(), claimed: Arc::default(), used: Arc::default() }
     }
 
     fn inserted(&self) -> Vec<(TokenHash, Claims)> {
@@ -290,6 +297,40 @@ impl ClientRegistry for Broken {
     async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
         self.store.list_roles(tenant).await
     }
+
+    async fn record_uses(&self, uses: &[(String, OffsetDateTime)]) -> Result<(), BackendError> {
+        let before = self.used.lock().unwrap().clone();
+        if self.fault == Fault::KeepsUsesByLookingFirst {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let mut latest = before.clone();
+        for (id, at) in uses {
+            let kept = latest.entry(id.clone()).or_insert(*at);
+            *kept = if self.fault == Fault::KeepsAnyUse { *at } else { *at.max(kept) };
+        }
+        if [Fault::KeepsAnyUse, Fault::KeepsUsesByLookingFirst].contains(&self.fault) {
+            *self.used.lock().unwrap() = latest;
+        }
+        self.store.record_uses(uses).await
+    }
+
+    async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, BackendError> {
+        let uses = self.store.last_uses(ids).await?;
+        Ok(match self.fault {
+            Fault::KeepsAnyUse | Fault::KeepsUsesByLookingFirst => {
+                let used = self.used.lock().unwrap();
+                ids.iter().map(|id| used.get(id).copied()).collect()
+            }
+            Fault::AnswersForKnownIds => uses.into_iter().filter(Option::is_some).collect(),
+            Fault::AnswersById => {
+                let mut ids = ids.to_vec();
+                ids.sort();
+                self.store.last_uses(&ids).await?
+            }
+            Fault::InventsUses => uses.into_iter().map(|at| at.or(Some(OffsetDateTime::UNIX_EPOCH))).collect(),
+            _ => uses,
+        })
+    }
 }
 
 impl ReplayStore for Broken {
@@ -313,7 +354,7 @@ fn a_broken_store_fails_by_name() {
     let claims = |fault| conformance::replay_store(async move || Broken::new(MemoryStore::default(), fault));
     type Suite<'a> = &'a dyn Fn(Fault);
     let registry = |fault| conformance::client_registry(async move || Broken::new(MemoryStore::default(), fault));
-    let cases: [(Fault, Suite<'_>, &str); 26] = [
+    let cases: [(Fault, Suite<'_>, &str); 31] = [
         (Fault::RegistersOver, &registry, "registers_once"),
         (Fault::RegistersByLookingFirst, &registry, "racing_registrations_one_wins"),
         (Fault::UpdatesBlindly, &registry, "updates_what_was_read"),
@@ -324,6 +365,11 @@ fn a_broken_store_fails_by_name() {
         (Fault::DeletesTwice, &registry, "deletes_once"),
         (Fault::FiltersByPattern, &registry, "lists_by_identifier"),
         (Fault::ForgetsTenants, &registry, "defined_tenants_exist"),
+        (Fault::KeepsAnyUse, &registry, "keeps_the_last_use"),
+        (Fault::KeepsUsesByLookingFirst, &registry, "racing_uses_the_last_one_stays"),
+        (Fault::AnswersForKnownIds, &registry, "answers_last_uses_in_order"),
+        (Fault::AnswersById, &registry, "answers_last_uses_in_order"),
+        (Fault::InventsUses, &registry, "answers_last_uses_in_order"),
         (Fault::FindsWithoutCase, &clients, "tells_identifiers_apart"),
         (Fault::FailsForUnknownClients, &clients, "finds_what_is_there: the store failed"),
         (Fault::DropsRoles, &clients, "finds_what_is_there"),

@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
+use time::{Duration, OffsetDateTime};
+
 use super::{OrStop as _, check, race, unique};
 use crate::{
     Client, ClientBuilder, ClientId, ClientRegistry, ClientSecretHash, Registered, Role, RoleId, SUPERUSER, TenantName,
@@ -297,4 +299,84 @@ pub(super) async fn defined_tenants_exist(store: &impl ClientRegistry) {
     check(name, existing().await == expected, "tenants that are defined or assigned exist, each named once");
     check(name, store.delete(client.client_id()).await.or_stop(name), "a client can be removed");
     check(name, existing().await == expected, "a tenant goes on existing without the client it was assigned to");
+}
+
+/// The seconds of the last minute, without fractions.
+fn seconds() -> impl Fn(usize) -> OffsetDateTime + Copy {
+    let start = now().replace_nanosecond(0).expect("a whole second") - Duration::MINUTE;
+    move |n| start + Duration::seconds(n.try_into().expect("a few"))
+}
+
+async fn last_uses(name: &str, store: &impl ClientRegistry, ids: &[&str]) -> Vec<Option<OffsetDateTime>> {
+    let ids: Vec<_> = ids.iter().copied().map(String::from).collect();
+    store.last_uses(&ids).await.or_stop(name)
+}
+
+/// What a registry may answer: one that keeps to the provided methods knows of none at all.
+fn is_all_or_none(answer: &[Option<OffsetDateTime>], expected: &[Option<OffsetDateTime>]) -> bool {
+    answer == expected || (answer.len() == expected.len() && answer.iter().all(Option::is_none))
+}
+
+pub(super) async fn keeps_the_last_use(store: &impl ClientRegistry) {
+    let (name, second, [mine, other]) = ("keeps_the_last_use", seconds(), ["mine", "other"].map(unique));
+    for (batch, last) in [
+        (vec![(&mine, 10), (&other, 5)], [10, 5]),
+        (vec![(&mine, 9)], [10, 5]),
+        (vec![(&mine, 11), (&mine, 13), (&other, 1), (&mine, 12)], [13, 5]),
+        (vec![(&other, 14), (&mine, 2)], [13, 14]),
+        (vec![], [13, 14]),
+    ] {
+        let uses: Vec<_> = batch.into_iter().map(|(id, n)| (id.clone(), second(n))).collect();
+        store.record_uses(&uses).await.or_stop(name);
+        let answer = last_uses(name, store, &[&mine, &other]).await;
+        let expected = last.map(second).map(Some);
+        check(
+            name,
+            is_all_or_none(&answer, &expected),
+            format_args!("a later use counts and an earlier one does not: {answer:?}, not {expected:?}"),
+        );
+    }
+}
+
+pub(super) async fn answers_last_uses_in_order(store: &impl ClientRegistry) {
+    let (name, second, ids) = ("answers_last_uses_in_order", seconds(), ["c", "a", "b", "d"].map(unique));
+    let uses: Vec<_> = ids.iter().take(3).enumerate().map(|(n, id)| (id.clone(), second(n))).collect();
+    store.record_uses(&uses).await.or_stop(name);
+    let [c, a, b, unknown] = ids.each_ref().map(String::as_str);
+    for (asked, expected) in [
+        (vec![a, unknown, c, b], vec![Some(1), None, Some(0), Some(2)]),
+        (vec![b, a, b], vec![Some(2), Some(1), Some(2)]),
+        (vec![unknown], vec![None]),
+        (vec![], vec![]),
+    ] {
+        let answer = last_uses(name, store, &asked).await;
+        let expected: Vec<_> = expected.into_iter().map(|n| n.map(second)).collect();
+        check(
+            name,
+            is_all_or_none(&answer, &expected),
+            format_args!("there is one answer for each id, in their order: {answer:?}, not {expected:?}"),
+        );
+    }
+}
+
+pub(super) async fn racing_uses_the_last_one_stays<S: ClientRegistry + 'static>(store: S) {
+    let (name, second, store) = ("racing_uses_the_last_one_stays", seconds(), Arc::new(store));
+    // Each time another one has the last use, since whoever writes last must not be right by chance.
+    for round in 0..4 {
+        let ids = ["a", "b", "c"].map(unique);
+        let recorded = race(store.clone(), |store, n| {
+            let at = second((n + 4 * round) % super::RACERS);
+            let mut uses: Vec<_> = ids.iter().map(|id| (id.clone(), at)).collect();
+            uses.rotate_left(n % 3);
+            async move { store.record_uses(&uses).await.or_stop(name) }
+        });
+        recorded.await;
+        let answer = last_uses(name, &store, &ids.each_ref().map(String::as_str)).await;
+        let expected = [Some(second(super::RACERS - 1)); 3];
+        check(
+            name,
+            is_all_or_none(&answer, &expected),
+            format_args!("of uses recorded at the same time the last one stays: {answer:?}, not {expected:?}"),
+        );
+    }
 }
