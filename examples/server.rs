@@ -151,7 +151,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             (AnyTokenIssuer::new(issuer), Some(public_key))
         }
     };
-    let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log));
+    let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log).with_uses_noted());
 
     // Last of all that can fail, since a secret that is made now is shown only now.
     let demo = fill(&server, clients.as_ref()).await?;
@@ -178,14 +178,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
     let document = get(([(CONTENT_TYPE, "application/json")], OPENAPI));
     let app = Router::new().route("/openapi.json", document).fallback(answer).layer(limit);
-    let app = app.with_state(server).into_make_service();
+    let app = app.with_state(server.clone()).into_make_service();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
-    tokio::spawn(purge(tokens));
+    tokio::spawn(tidy(server.clone(), tokens));
     match certificate {
         Some((_, tls)) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(app).await?,
         None => axum_server::from_tcp(listener)?.handle(handle).serve(app).await?,
     }
+    server.record_uses().await?;
     println!("Stopped.");
     Ok(())
 }
@@ -298,11 +299,14 @@ async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Option<
     Ok(Some(setup.create_client(client).await?.1))
 }
 
-/// Clears expired tokens away, so that a database does not grow forever.
-async fn purge(tokens: AnyTokenStore) {
+/// Clears expired tokens away, so that a database does not grow forever, and writes down what was used.
+async fn tidy(server: Arc<Server>, tokens: AnyTokenStore) {
     let mut interval = tokio::time::interval(Duration::from_secs(60));
     loop {
         interval.tick().await;
+        if let Err(error) = server.record_uses().await {
+            log(&error);
+        }
         while matches!(tokens.purge_expired(now(), 10_000).await, Ok(10_000)) {}
     }
 }

@@ -190,6 +190,20 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
         }
     }
 
+    /// When these were last used, so far as that is [noted](AuthorizationServer::with_uses_noted): secrets by their
+    /// [id](crate::StoredSecret::id), API keys by the [text](crate::TokenHash::to_text) of their hash. In their order; `None` for
+    /// never, or not within a year.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    pub async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, Error> {
+        let mut uses = self.server.store().last_uses(ids).await?;
+        if let Some(noted) = self.server.uses() {
+            uses.iter_mut().zip(noted.noted(ids)).for_each(|(kept, noted)| *kept = noted.max(*kept));
+        }
+        Ok(uses)
+    }
+
     /// The definition of a role, the built-in one too.
     pub(crate) async fn defined_role(&self, id: &RoleId) -> Result<Role, Error> {
         if id.as_str() == Role::SUPERUSER_ID {

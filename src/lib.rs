@@ -27,6 +27,7 @@ mod server;
 mod store;
 mod text;
 mod token;
+mod uses;
 
 pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};
 pub use administrator::Administrator;

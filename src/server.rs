@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{AnyClientStore, AnyTokenIssuer, AuditSink, Config, RandomSource};
+use crate::{
+    AnyClientStore, AnyTokenIssuer, AuditSink, BackendError, ClientRegistry, Config, RandomSource, uses::Uses,
+};
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
 ///
@@ -23,12 +25,13 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     config: Config,
     audit: Option<Arc<dyn AuditSink>>,
     random: RandomSource,
+    uses: Option<Arc<Uses>>,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Puts the parts together.
     pub fn new(store: S, issuer: T, config: Config) -> Self {
-        Self { store, issuer, config, audit: None, random: RandomSource::default() }
+        Self { store, issuer, config, audit: None, random: RandomSource::default(), uses: None }
     }
 
     /// Gives the events of this server to a sink. Without one they are not recorded.
@@ -41,6 +44,15 @@ impl<S, T> AuthorizationServer<S, T> {
     #[must_use]
     pub fn with_random(self, random: RandomSource) -> Self {
         Self { random, ..self }
+    }
+
+    /// Notes when secrets and API keys are used, in memory; [`record_uses`](Self::record_uses) writes it down. A clone shares
+    /// what is noted.
+    ///
+    /// It takes some nanoseconds of each request, and memory for each secret that was used since it was last written down.
+    #[must_use]
+    pub fn with_uses_noted(self) -> Self {
+        Self { uses: Some(Arc::default()), ..self }
     }
 
     /// Where clients are looked up.
@@ -62,9 +74,31 @@ impl<S, T> AuthorizationServer<S, T> {
         &self.random
     }
 
+    /// What is noted of uses, if anything is.
+    pub(crate) fn uses(&self) -> Option<&Uses> {
+        self.uses.as_deref()
+    }
+
     /// What takes the events of this server, if anything does.
     pub(crate) fn audit(&self) -> Option<&dyn AuditSink> {
         self.audit.as_deref()
+    }
+}
+
+impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
+    /// Writes down what was used since this was last called, if that is [noted](Self::with_uses_noted). Call it from time to
+    /// time, such as once a minute, and before the process ends: until then, only this instance knows.
+    ///
+    /// # Errors
+    /// When the store fails. What was noted is noted still.
+    pub async fn record_uses(&self) -> Result<(), BackendError> {
+        let Some(uses) = &self.uses else { return Ok(()) };
+        let taken = uses.take();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let noted: Vec<_> = taken.iter().map(|(_, noted)| noted.clone()).collect();
+        self.store.record_uses(&noted).await.inspect_err(|_| uses.put_back(taken))
     }
 }
 

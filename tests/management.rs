@@ -14,8 +14,8 @@ use std::{
 };
 
 use client_credentials::{
-    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
-    Provisioning, SigningAlgorithm, SigningKey, TokenStore as _, now,
+    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, ClientRegistry as _, Config, JwtIssuer, MemoryStore,
+    OpaqueIssuer, Provisioning, SigningAlgorithm, SigningKey, TokenStore as _, now,
     time::{self, Duration, OffsetDateTime},
 };
 use common::{Answer, Asked, SECRET, Served, basic, request, stores};
@@ -76,7 +76,7 @@ impl Managed {
     fn with(config: Config, issuer: impl FnOnce(MemoryStore) -> AnyTokenIssuer) -> Self {
         let (store, events) = (store(), Arc::default());
         let server = AuthorizationServer::new(stores(store.clone()), issuer(store), config);
-        let server = server.with_audit_sink(Events(Arc::clone(&events)));
+        let server = server.with_audit_sink(Events(Arc::clone(&events))).with_uses_noted();
         Self { served: Served::start(server), events }
     }
 
@@ -877,4 +877,35 @@ async fn a_call_that_is_cut_short_is_an_event() {
     let events = events.lock().unwrap();
     let expected = (1, &json!("delete_client"), &json!("failed"));
     assert_eq!((events.len(), &events[0]["action"], &events[0]["outcome"]), expected);
+}
+
+#[test]
+fn secrets_and_keys_are_listed_with_their_last_use() {
+    let managed = Managed::start();
+    let server = &managed.served.server;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let last = |path: &str| managed.root("GET", path).json()["data"][0].get("last_used_at").cloned();
+    let (secrets, keys) = ("/client/reader/secret", "/client/reader/token");
+    let key = managed.root_with("POST", keys, &json!({})).json();
+    assert_eq!((last(secrets), last(keys)), (None, None));
+    managed.mint("reader", "wrong", "tenant");
+    assert_eq!(last(secrets), None, "a wrong secret is no use");
+
+    managed.token("reader");
+    assert_eq!(managed.send(&request("GET", "/client").bearer(key["token"].as_str().unwrap())).status, 200);
+    let used = last(secrets).unwrap().as_i64().unwrap();
+    assert!((0..60).contains(&(now().unix_timestamp() - used)), "{used}");
+    assert!(last(keys).unwrap().as_str().unwrap().ends_with('Z'));
+
+    // Written down it is still there, and a use that came later counts.
+    let ids = [managed.root("GET", secrets).json()["data"][0]["_id"].as_str().unwrap().to_owned()];
+    let kept = || runtime.block_on(server.store().last_uses(&ids)).unwrap()[0];
+    assert_eq!(kept(), None, "no request wrote it");
+    runtime.block_on(server.record_uses()).unwrap();
+    let first = kept().unwrap();
+    assert_eq!(last(secrets), Some(first.unix_timestamp().into()));
+    thread::sleep(std::time::Duration::from_millis(10));
+    managed.token("reader");
+    runtime.block_on(server.record_uses()).unwrap();
+    assert!(kept().unwrap() > first);
 }

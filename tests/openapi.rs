@@ -172,7 +172,8 @@ impl Described {
     fn start() -> Self {
         let (store, config) = (store(), Config::default().with_client_secret_expiration(Duration::from_secs(3600)));
         let issuer = || AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
-        let served = Served::start(AuthorizationServer::new(stores(store.clone()), issuer(), config));
+        let server = AuthorizationServer::new(stores(store.clone()), issuer(), config).with_uses_noted();
+        let served = Served::start(server);
         let without = Stores { clients: AnyClientRegistry::new(Down), tokens: AnyTokenStore::new(store.clone()) };
         let down = Served::start(AuthorizationServer::new(without, issuer(), Config::default()));
         let token = |client_id| {
@@ -366,6 +367,7 @@ fn successes(described: &Described) {
     call("updateClient", "/client/new-client", Some(none));
     call("readClient", "/client/new-client", None);
 
+    call("listSecrets", "/client/billing/secret", None); // with its last use
     call("resetSecret", "/client/new-client/reset_secret", None);
     call("resetSecret", "/client/new-client/reset_secret", Some(json!({"overlap": null})));
     call("resetSecret", "/client/new-client/reset_secret", Some(json!({"overlap": "24h"})));

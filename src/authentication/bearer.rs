@@ -68,7 +68,13 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
             },
         };
         let client = self.store().find_client(claims.client_id().as_str()).await?;
-        Ok(client.filter(|client| client.seacatauth_credentials()).map(|client| (claims, client)))
+        let Some(client) = client.filter(|client| client.seacatauth_credentials()) else {
+            return Ok(None);
+        };
+        if let (Some(uses), Some(_)) = (self.uses(), claims.api_key_label()) {
+            uses.api_key(&TokenHash::of(token), now);
+        }
+        Ok(Some((claims, client)))
     }
 }
 

@@ -61,7 +61,7 @@ where
     let request = TokenRequest::parse(request, config)?; //                     §4.4.2
     let client = server.store().find_client(request.client_id()).await?;
     let request = request.authenticate(client, config)?; //                     §2.3
-    record_retiring_secret(server, &request);
+    note_secret(server, &request);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
     let access_token = server.issuer().issue(request.claims()).await?; //       §1.4
@@ -84,8 +84,11 @@ fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_
     }
 }
 
-/// Tells the audit that a client has not changed over to its current secret yet.
-fn record_retiring_secret<S, T>(server: &AuthorizationServer<S, T>, request: &AuthenticatedRequest<'_>) {
+/// Notes that a secret was used, and tells the audit when its client has not changed over to the current one yet.
+fn note_secret<S, T>(server: &AuthorizationServer<S, T>, request: &AuthenticatedRequest<'_>) {
+    if let (Some(uses), Some(secret)) = (server.uses(), request.client_secret()) {
+        uses.secret(secret, request.received_at());
+    }
     if let (Some(sink), Some(secret)) = (server.audit(), request.retiring_secret()) {
         let (client_id, id) = (Some(request.client().client_id().as_str()), secret.id());
         let (time, action, target) = (request.received_at(), AuditAction::UseRetiringSecret, Some(id.as_str()));

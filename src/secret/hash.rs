@@ -121,8 +121,13 @@ impl ClientSecretHash {
 
     /// Whether this is its digest, in constant time.
     pub(crate) fn has(&self, computed: &[u8; 32]) -> bool {
+        same(self.digest(), computed)
+    }
+
+    /// The digest, to tell hashes apart by; never to compare a secret with.
+    pub(crate) const fn digest(&self) -> &[u8; 32] {
         let (Format::Sha256 { digest, .. } | Format::Pbkdf2 { digest, .. }) = &self.0;
-        same(digest, computed)
+        digest
     }
 
     /// Whether the same secret has the same digest in both.

@@ -264,12 +264,17 @@ impl Call {
             }
             Self::ListSecrets(client_id) => {
                 let secrets = administrator.secrets(client_id).await?;
-                return Ok(document::list(secrets.iter().map(Secret::of), secrets.len()));
+                let ids: Vec<_> = secrets.iter().map(StoredSecret::id).collect();
+                let uses = administrator.last_uses(&ids).await?;
+                let data = secrets.iter().zip(uses).map(|(secret, last)| Secret::of(secret, last));
+                return Ok(document::list(data, secrets.len()));
             }
             Self::ReadSecret(client_id, id) => {
                 let secrets = administrator.secrets(client_id).await?;
                 let secret = secrets.iter().find(|secret| secret.id() == *id).ok_or(Error::NotFound("secret"));
-                return Ok(Reply::json(200, &Secret::of(secret.map_err(refused)?)));
+                let secret = secret.map_err(refused)?;
+                let last = administrator.last_uses(&[secret.id()]).await?.into_iter().next().flatten();
+                return Ok(Reply::json(200, &Secret::of(secret, last)));
             }
             Self::RetireSecrets(client_id) => administrator.retire_secret(client_id, None).await?,
             Self::RetireSecret(client_id, id) => administrator.retire_secret(client_id, Some(id)).await?,
@@ -278,12 +283,16 @@ impl Call {
                 let tenant = asked.tenant.as_ref();
                 let created = administrator.create_api_key(client_id, &asked.label, tenant, asked.expires_at);
                 let (token, claims) = created.await?;
-                let (location, key) = (format!("token/{}", token.hash().to_text()), ApiKey::of(&token.hash(), &claims));
-                return Ok(Reply::json(201, &key.with_token(&token)).with("Location", location));
+                let key = ApiKey::of(&token.hash(), &claims, None).with_token(&token);
+                let location = format!("token/{}", token.hash().to_text());
+                return Ok(Reply::json(201, &key).with("Location", location));
             }
             Self::ListApiKeys(client_id) => {
                 let keys = administrator.api_keys(client_id).await?;
-                return Ok(document::list(keys.iter().map(|(hash, claims)| ApiKey::of(hash, claims)), keys.len()));
+                let ids: Vec<_> = keys.iter().map(|(hash, _)| hash.to_text()).collect();
+                let uses = administrator.last_uses(&ids).await?;
+                let data = keys.iter().zip(uses).map(|((hash, claims), last)| ApiKey::of(hash, claims, last));
+                return Ok(document::list(data, keys.len()));
             }
             Self::RevokeApiKeys(client_id) => administrator.revoke_api_key(client_id, None).await?,
             Self::RevokeApiKey(client_id, id) => administrator.revoke_api_key(client_id, Some(id)).await?,

@@ -119,11 +119,14 @@ pub(super) struct Secret {
     created_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<i64>,
 }
 
 impl Secret {
-    pub(super) fn of(secret: &StoredSecret) -> Self {
+    pub(super) fn of(secret: &StoredSecret, last_used_at: Option<OffsetDateTime>) -> Self {
         Self {
+            last_used_at: last_used_at.map(OffsetDateTime::unix_timestamp),
             _id: secret.id(),
             created_at: secret.created_at().map(OffsetDateTime::unix_timestamp),
             expires_at: secret.expires_at().map(OffsetDateTime::unix_timestamp),
@@ -138,18 +141,21 @@ pub(super) struct ApiKey<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     label: &'a str,
-    /// As a date-time of RFC 3339.
+    /// Times as date-times of RFC 3339.
     iat: String,
     exp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a TenantName>,
     resources: &'a Authorization,
 }
 
 impl<'a> ApiKey<'a> {
-    pub(super) fn of(hash: &TokenHash, claims: &'a Claims) -> Self {
+    pub(super) fn of(hash: &TokenHash, claims: &'a Claims, last_used_at: Option<OffsetDateTime>) -> Self {
         let date = |at: OffsetDateTime| at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default();
         Self {
+            last_used_at: last_used_at.map(date),
             _id: hash.to_text(),
             token: None,
             label: claims.api_key_label().unwrap_or_default(),

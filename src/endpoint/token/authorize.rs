@@ -47,10 +47,16 @@ impl<'a> AuthenticatedRequest<'a> {
         self.received_at
     }
 
-    /// The secret by which the client has proven itself, if that is not its current one but one that is about to end.
+    /// The secret by which the client has proven itself.
+    #[must_use]
+    pub fn client_secret(&self) -> Option<&StoredSecret> {
+        self.client.client_secrets().get(self.secret)
+    }
+
+    /// The same, if it is not the client's current one but one that is about to end.
     #[must_use]
     pub fn retiring_secret(&self) -> Option<&StoredSecret> {
-        self.client.client_secrets().get(self.secret).filter(|_| self.secret > 0)
+        self.client_secret().filter(|_| self.secret > 0)
     }
 
     /// The tenants for which a store has to say whether they exist: those that the scope names, that are not assigned to
