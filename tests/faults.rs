@@ -28,8 +28,9 @@ use client_credentials::{
     ClientStore as _, Config, MemoryStore, OpaqueIssuer, PostgresStore, Provisioning, RandomSource, RedisStore,
     Registered, SqliteStore, TokenHash, TokenStore, now,
 };
-use common::{Answer, SECRET, Served, basic};
+use common::{Answer, Asked, SECRET, Served, basic, request};
 use running::{PATH, Running, server};
+use serde_json::json;
 use servers::{Postgres, Redis};
 
 const GRANT: &str = "grant_type=client_credentials";
@@ -292,4 +293,56 @@ fn two_servers_over_one_postgres_agree() {
         answer.granted(None);
         assert!(runtime.block_on(store.revoke(&token(&answer))).unwrap(), "a third instance knows the token");
     }
+}
+
+/// Two administrators at two servers change one client from one version: one wins, and the other is told.
+#[test]
+fn two_servers_over_one_postgres_let_one_update_win() {
+    let Some(postgres) = Postgres::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (start(folder.path(), &postgres.url(), None), start(folder.path(), &postgres.url(), None));
+    let secret = one.line("export ADMIN_ID=administrator ADMIN_SECRET=");
+    assert!(!other.head.contains("ADMIN_SECRET"), "there is one administrator");
+    let addresses = [one.address(), other.address()];
+    let token = |address| {
+        let answer = basic("administrator", secret, GRANT).send(address, PATH);
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    };
+    // A token from one counts at the other.
+    let tokens = [token(addresses[1]), token(addresses[0])];
+    let send = |n: usize, asked: Asked| {
+        let path = asked.path().to_owned();
+        asked.bearer(&tokens[n]).send(addresses[n], &path)
+    };
+    let created = send(0, request("POST", "/client").json(&json!({"preferred_client_id": "shared"})));
+    assert_eq!(created.status, 201);
+
+    for round in 0..20 {
+        let etag = send(round % 2, request("GET", "/client/shared")).header("etag").unwrap().to_owned();
+        let put = |n: usize| {
+            let name = json!({"client_name": format!("{n} in round {round}")});
+            send(n, request("PUT", "/client/shared").header("If-Match", &etag).json(&name)).status
+        };
+        let mut statuses = thread::scope(|scope| {
+            let racing = scope.spawn(|| put(0));
+            [put(1), racing.join().unwrap()]
+        });
+        let winner = usize::from(statuses[0] != 200) ^ 1;
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412], "round {round}");
+        for n in [0, 1] {
+            let name = send(n, request("GET", "/client/shared")).json()["client_name"].clone();
+            assert_eq!(name, format!("{winner} in round {round}"), "the other changed nothing");
+        }
+    }
+
+    // An API key that one revokes, the other accepts no more.
+    send(0, request("PUT", "/client/shared").json(&json!({"seacatauth_credentials": true})));
+    let key = send(0, request("POST", "/client/shared/token")).json();
+    let ask = |n: usize| {
+        request("GET", "/client").bearer(key["token"].as_str().unwrap()).send(addresses[n], "/client").status
+    };
+    assert_eq!([ask(0), ask(1)], [403, 403], "it counts, and holds nothing");
+    send(1, request("DELETE", &format!("/client/shared/token/{}", key["_id"].as_str().unwrap())));
+    assert_eq!([ask(0), ask(1)], [401, 401]);
 }

@@ -186,6 +186,10 @@ pub(crate) fn basic(client_id: &str, secret: &str, form: impl AsRef<[u8]>) -> As
 }
 
 impl Asked {
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) fn method(mut self, method: &str) -> Self {
         self.method = method.into();
         self
