@@ -3,12 +3,14 @@
 mod call;
 mod document;
 mod input;
+mod precondition;
 
 use call::Call;
+use precondition::Precondition;
 
 use crate::{
     Administrator, AuditAction, AuditEvent, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore,
-    TokenVerifier, Version, authentication::bearer, request::Field,
+    TokenVerifier, authentication::bearer,
 };
 
 /// Answers a call of the management API. There is always a reply.
@@ -98,53 +100,8 @@ where
     let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target().as_deref(), cause);
     let (resource, tenant) = call.needs();
     administrator.needs(resource, tenant).map_err(refused)?;
-    match precondition(&administrator, &call, request).await.map_err(refused)? {
+    match Precondition::of(&administrator, &call, request).await.map_err(refused)? {
         Precondition::Holds(only) => call.run(&administrator, request, config, only).await,
         Precondition::NotModified(etag) => Ok(Reply::not_modified(etag)),
-    }
-}
-
-/// What the preconditions of a request come to (RFC 9110 §13.2.2).
-enum Precondition {
-    /// It may go on, with the client of this version if one is named.
-    Holds(Option<Version>),
-    /// The caller has the client as it is.
-    NotModified(String),
-}
-
-/// Holds a call to what `If-Match` and `If-None-Match` say (RFC 9110 §13.1). Of all that there is, clients have entity tags.
-async fn precondition<S, T>(
-    administrator: &Administrator<'_, S, T>,
-    call: &Call,
-    request: &Request<'_>,
-) -> Result<Precondition, Error>
-where
-    S: ClientRegistry + TokenStore,
-{
-    let (if_match, if_none_match) = (request.if_match, request.if_none_match);
-    if matches!((if_match, if_none_match), (Field::Absent, Field::Absent)) {
-        return Ok(Precondition::Holds(None));
-    }
-    let version = match call.client_id() {
-        Some(client_id) => Some(administrator.find(client_id).await?.1),
-        None => None,
-    };
-    let etag = version.map(document::etag);
-    let named = |field: Field<'_>| match field {
-        Field::Once(tags) if tags.trim_ascii() == b"*" => true,
-        Field::Once(tags) => {
-            tags.split(|b| *b == b',').any(|tag| etag.as_deref() == std::str::from_utf8(tag.trim_ascii()).ok())
-        }
-        // A list in several lines is none that anybody sends: it names nothing here.
-        Field::Absent | Field::Repeated => false,
-    };
-    let is_any = matches!(if_match, Field::Once(tags) if tags.trim_ascii() == b"*");
-    if !matches!(if_match, Field::Absent) && !named(if_match) {
-        return Err(Error::StaleVersion);
-    }
-    match (named(if_none_match), &etag) {
-        (true, Some(etag)) if call.action().is_read() => Ok(Precondition::NotModified(etag.clone())),
-        (true, _) => Err(Error::StaleVersion),
-        (false, _) => Ok(Precondition::Holds(version.filter(|_| !is_any && !matches!(if_match, Field::Absent)))),
     }
 }
