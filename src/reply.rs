@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::Serialize;
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
 use crate::{Config, Error, ErrorResponse, json};
 
@@ -14,7 +14,7 @@ pub struct Reply {
     status: u16,
     /// The fields that not every reply has.
     extra: Vec<(&'static str, Cow<'static, str>)>,
-    body: Zeroizing<Vec<u8>>,
+    body: Vec<u8>,
     cause: Option<Error>,
 }
 
@@ -41,22 +41,27 @@ impl Reply {
             (_, 503) => reply = reply.with("Retry-After", "1"),
             _ => {}
         }
-        Self { cause: Some(cause), ..reply }
+        reply.cause = Some(cause);
+        reply
     }
 
     /// This status and this JSON.
     pub(crate) fn json(status: u16, value: &impl Serialize) -> Self {
-        Self { status, ..Self::ok(json::secret(value)) }
+        let mut reply = Self::ok(json::secret(value));
+        reply.status = status;
+        reply
     }
 
     /// 200 with this JSON.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, extra: Vec::new(), body: Zeroizing::new(body), cause: None }
+        Self { status: 200, extra: Vec::new(), body, cause: None }
     }
 
     /// 304 with this entity tag (RFC 9110 §15.4.5), and without a body.
     pub(crate) fn not_modified(etag: String) -> Self {
-        Self { status: 304, ..Self::ok(Vec::new()) }.with("ETag", etag)
+        let mut reply = Self::ok(Vec::new());
+        reply.status = 304;
+        reply.with("ETag", etag)
     }
 
     /// With one more header field.
@@ -86,13 +91,22 @@ impl Reply {
     /// The body, without a copy. From here on it is the host's to forget.
     #[must_use]
     pub fn into_body(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.body)
+        std::mem::take(&mut self.body)
     }
 
     /// Why the request was refused: for the log, never for the client.
     #[must_use]
     pub const fn cause(&self) -> Option<&Error> {
         self.cause.as_ref()
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        // Nearly always the host has taken it, and to zero nothing costs something all the same.
+        if !self.body.is_empty() {
+            self.body.zeroize();
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl<'a> Field<'a> {
         value == media_type || without_parameters().trim_ascii().eq_ignore_ascii_case(media_type)
     }
 
+    #[inline]
     const fn add(self, value: &'a [u8]) -> Self {
         match self {
             Self::Absent => Self::Once(value),
@@ -57,6 +58,7 @@ impl<'a> Field<'a> {
 impl<'a> Request<'a> {
     /// A request with this method that arrived at this time: [`now`](crate::now), a `SystemTime`, or whatever a test wants
     /// it to be.
+    #[inline]
     pub fn new(method: &'a str, received_at: impl Into<OffsetDateTime>) -> Self {
         Self {
             method,
@@ -74,12 +76,14 @@ impl<'a> Request<'a> {
     /// The path of the URL, still percent-encoded, without the prefix under which the host has mounted an endpoint with
     /// several paths. The others do not look at it.
     #[must_use]
+    #[inline]
     pub const fn path(self, path: &'a str) -> Self {
         Self { path, ..self }
     }
 
     /// The query of the URL, without the `?`, if there is one.
     #[must_use]
+    #[inline]
     pub fn query(self, query: impl Into<Option<&'a str>>) -> Self {
         Self { query: query.into(), ..self }
     }
@@ -93,6 +97,7 @@ impl<'a> Request<'a> {
 
     /// One header field.
     #[must_use]
+    #[inline]
     pub fn header(mut self, name: &str, value: &'a [u8]) -> Self {
         if name.eq_ignore_ascii_case("authorization") {
             self.authorization = self.authorization.add(value);
@@ -109,6 +114,7 @@ impl<'a> Request<'a> {
     /// The body. A host need not read more of it than [`Config::max_body_bytes`](crate::Config::max_body_bytes): for a longer
     /// one there is [`Request::oversized_body`].
     #[must_use]
+    #[inline]
     pub const fn body(self, body: &'a [u8]) -> Self {
         Self { body: Some(body), ..self }
     }
