@@ -61,8 +61,9 @@ impl<'s, S, T> Administrator<'s, S, T> {
         name: &'s str,
         authority: &'s Authorization,
         now: OffsetDateTime,
+        begun: Instant,
     ) -> Self {
-        Self { server, name, authority: Some(authority), now, begun: Instant::now() }
+        Self { server, name, authority: Some(authority), now, begun }
     }
 
     /// Whether a resource is held, everywhere or in a tenant.
@@ -123,7 +124,9 @@ impl<'s, S, T> Administrator<'s, S, T> {
 
     fn record(&self, action: AuditAction, client_id: Option<&ClientId>, target: Option<&str>, cause: Option<&Error>) {
         if let Some(sink) = self.server.audit() {
-            let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str));
+            // What names no client may be anything, a secret too.
+            let is_known = !matches!(cause, Some(Error::NotFound("client")));
+            let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str).filter(|_| is_known));
             sink.record(&AuditEvent { time: self.now, actor, action, client_id, target, cause });
         }
     }
@@ -197,10 +200,10 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
     /// # Errors
     /// When the store cannot tell.
     pub async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, Error> {
+        // First what is not written down yet: what is written down meanwhile is then in one of the two at least.
+        let noted = self.server.uses().map(|uses| uses.noted(ids)).unwrap_or_default();
         let mut uses = self.server.store().last_uses(ids).await?;
-        if let Some(noted) = self.server.uses() {
-            uses.iter_mut().zip(noted.noted(ids)).for_each(|(kept, noted)| *kept = noted.max(*kept));
-        }
+        uses.iter_mut().zip(noted).for_each(|(kept, noted)| *kept = noted.max(*kept));
         Ok(uses)
     }
 

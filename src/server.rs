@@ -93,12 +93,12 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
     /// When the store fails. What was noted is noted still.
     pub async fn record_uses(&self) -> Result<(), BackendError> {
         let Some(uses) = &self.uses else { return Ok(()) };
-        let taken = uses.take();
-        if taken.is_empty() {
-            return Ok(());
+        let noted = uses.all();
+        if !noted.is_empty() {
+            self.store.record_uses(&noted).await?;
+            uses.forget(noted);
         }
-        let noted: Vec<_> = taken.iter().map(|(_, noted)| noted.clone()).collect();
-        self.store.record_uses(&noted).await.inspect_err(|_| uses.put_back(taken))
+        Ok(())
     }
 }
 

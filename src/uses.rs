@@ -1,7 +1,7 @@
 //! When secrets and API keys were last used, noted in memory so that no request has to wait for a write.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -39,23 +39,25 @@ impl Uses {
     }
 
     /// All that is noted, to be written down.
-    pub(crate) fn take(&self) -> Vec<([u8; 32], (String, OffsetDateTime))> {
-        self.shards.iter().flat_map(|shard| std::mem::take(&mut *lock(shard))).collect()
+    pub(crate) fn all(&self) -> Vec<(String, OffsetDateTime)> {
+        self.shards.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Notes again what could not be written down.
-    pub(crate) fn put_back(&self, uses: Vec<([u8; 32], (String, OffsetDateTime))>) {
-        for (digest, (id, at)) in uses {
-            self.note(&digest, at, || id);
+    /// Forgets what was written down, but for what was used again since.
+    pub(crate) fn forget(&self, written: Vec<(String, OffsetDateTime)>) {
+        let written: HashMap<_, _> = written.into_iter().collect();
+        for shard in &self.shards {
+            lock(shard).retain(|_, (id, at)| written.get(id) != Some(at));
         }
     }
 
     /// The times that are noted of these and not written down yet.
     pub(crate) fn noted(&self, ids: &[String]) -> Vec<Option<OffsetDateTime>> {
+        let asked: HashSet<_> = ids.iter().collect();
         let mut noted = HashMap::new();
         for shard in &self.shards {
             let shard = lock(shard);
-            noted.extend(shard.values().filter(|(id, _)| ids.contains(id)).map(|(id, at)| (id.clone(), *at)));
+            noted.extend(shard.values().filter(|(id, _)| asked.contains(id)).cloned());
         }
         ids.iter().map(|id| noted.get(id).copied()).collect()
     }

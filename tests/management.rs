@@ -706,6 +706,9 @@ fn nobody_gives_away_what_they_do_not_hold() {
         ("editor", "DELETE", "/client/root", None),
         ("editor", "DELETE", "/client/root/secret", None),
         ("role-assigner", "DELETE", "/role_assign/seacatauth:client:root/*/superuser", None),
+        ("tenant-assigner", "DELETE", "/tenant_assign/seacatauth:client:local/acme", None),
+        ("tenant-assigner", "POST", "/tenant_assign/seacatauth:client:local/acme", None),
+        ("key-keeper", "DELETE", "/client/root/token", None),
         ("role-editor", "PUT", "/role/*/editor", Some(&json!({"resources": []}))),
         ("role-editor", "DELETE", "/role/*/editor", None),
         ("local", "POST", "/role/acme/new", Some(&body)),
@@ -908,4 +911,31 @@ fn secrets_and_keys_are_listed_with_their_last_use() {
     managed.token("reader");
     runtime.block_on(server.record_uses()).unwrap();
     assert!(kept().unwrap() > first);
+}
+
+/// What one instance takes away, another must not give back because it does not know yet.
+#[cfg(feature = "cached")]
+#[test]
+fn a_token_does_not_undo_what_was_taken_from_its_client_elsewhere() {
+    use client_credentials::{AnyClientRegistry, AnyTokenStore, Cached, Stores};
+
+    let store = store();
+    let start = || {
+        let clients = AnyClientRegistry::new(Cached::new(store.clone()));
+        let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
+        let stores = Stores { clients, tokens: AnyTokenStore::new(store.clone()) };
+        Managed {
+            served: Served::start(AuthorizationServer::new(stores, issuer, Config::default())),
+            events: Arc::default(),
+        }
+    };
+    let (here, there) = (start(), start());
+    ok(&here.root("POST", "/role_assign/seacatauth:client:reader/*/superuser"));
+    let token = there.token("reader");
+    ok(&there.send(&request("POST", "/tenant_assign/seacatauth:client:billing/bolt").bearer(&token)));
+    ok(&here.root("DELETE", "/role_assign/seacatauth:client:reader/*/superuser"));
+    let back = request("POST", "/role_assign/seacatauth:client:reader/*/superuser").bearer(&token);
+    there.send(&back).refused(403, "insufficient_scope");
+    ok(&here.root("DELETE", "/client/reader"));
+    there.send(&request("GET", "/client").bearer(&token)).refused(401, "invalid_token");
 }

@@ -33,6 +33,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     ) -> Result<(AccessToken, Claims), Error> {
         let token = AccessToken::generate(self.server.random())?;
         let create = async {
+            let (client, _) = self.find(client_id).await?;
+            self.may_touch(&client)?;
             if label.len() > LABEL_LEN || label.chars().any(char::is_control) {
                 return Err(Error::WrongParameter("label", "a text of one line and at most 256 bytes is expected"));
             }
@@ -41,7 +43,6 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             if expires_at <= self.now || expires_at > last {
                 return Err(Error::WrongParameter("exp", "a time from now on and within 100 years is expected"));
             }
-            let (client, _) = self.find(client_id).await?;
             if !client.seacatauth_credentials() {
                 return Err(Error::GrantNotEnabled);
             }
@@ -53,7 +54,6 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                     return Err(Error::WrongParameter("tenant", "it is not assigned to the client"));
                 }
             }
-            self.may_touch(&client)?;
             let scope = tenant.map(|tenant| Scope::of_tokens(&format!("tenant:{tenant}")));
             let held = tenant.map(|tenant| (tenant.clone(), client.resources_in(tenant)));
             let claims = Claims::new(client_id.clone(), self.now, expires_at)
@@ -91,6 +91,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     pub async fn revoke_api_key(&self, client_id: &ClientId, id: Option<&TokenHash>) -> Result<(), Error> {
         let Some(id) = id else {
             let revoke = async {
+                self.may_touch(&self.find(client_id).await?.0)?;
                 for (hash, _) in self.find_api_keys(client_id).await? {
                     self.server.store().revoke(&hash).await?;
                 }
@@ -99,7 +100,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             return self.recorded(AuditAction::RevokeApiKey, Some(client_id), None, revoke).await;
         };
         let found = async {
-            self.find(client_id).await?;
+            self.may_touch(&self.find(client_id).await?.0)?;
             let found = self.server.store().find(id).await?;
             let is_its = |claims: &Claims| claims.client_id() == client_id && claims.api_key_label().is_some();
             if found.is_some_and(|claims| is_its(&claims)) { Ok(()) } else { Err(Error::NotFound("API key")) }

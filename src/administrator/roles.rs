@@ -4,16 +4,27 @@ use crate::{
 };
 
 impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
-    /// Assigns a tenant to a client's credentials. A tenant that did not exist does from now on.
+    /// Assigns a tenant to a client's credentials. A tenant that did not exist does from now on, and so is open to every client
+    /// with [`TENANT_ACCESS`](crate::TENANT_ACCESS).
     ///
     /// # Errors
-    /// When there is no such client.
+    /// When there is no such client, or its roles in the tenant give what governs this server and this administrator does not
+    /// hold.
     pub async fn assign_tenant(&self, client_id: &ClientId, tenant: &TenantName) -> Result<(), Error> {
         let assign = async {
-            let change = |client: Client| Ok(client.into_builder().tenant(tenant.as_str()));
+            let change = |client: Client| {
+                self.may_open(&client, tenant)?;
+                Ok(client.into_builder().tenant(tenant.as_str()))
+            };
             self.change(client_id, None, change).await.map(drop)
         };
         self.recorded(AuditAction::AssignTenant, Some(client_id), Some(tenant.as_str()), assign).await
+    }
+
+    /// Whether this administrator may give what the client's roles in a tenant give, which is nothing without the tenant.
+    fn may_open(&self, client: &Client, tenant: &TenantName) -> Result<(), Error> {
+        let roles = client.roles().iter().filter(|role| role.id().tenant() == Some(tenant.as_str()));
+        roles.into_iter().try_for_each(|role| self.may_give(role.resources(), role.id().tenant()))
     }
 
     /// Takes a tenant from a client's credentials. Tokens that are out go on until they expire; API keys do not.
@@ -22,9 +33,10 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// When there is no such client, or the tenant was not assigned to it.
     pub async fn unassign_tenant(&self, client_id: &ClientId, tenant: &TenantName) -> Result<(), Error> {
         let unassign = async {
-            let change = |client: Client| match client.assigned(tenant.as_str()) {
-                Some(_) => Ok(client.into_builder().without_tenant(tenant.as_str())),
-                None => Err(Error::NotFound("tenant")),
+            let change = |client: Client| {
+                client.assigned(tenant.as_str()).ok_or(Error::NotFound("tenant"))?;
+                self.may_open(&client, tenant)?;
+                Ok(client.into_builder().without_tenant(tenant.as_str()))
             };
             self.change(client_id, None, change).await.map(drop)
         };

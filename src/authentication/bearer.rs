@@ -5,8 +5,8 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::{
-    Authorization, AuthorizationServer, BackendError, Claims, Client, ClientStore, Config, Error, TokenHash,
-    TokenStore, TokenVerifier, request::Field,
+    Authorization, AuthorizationServer, BackendError, Claims, Client, ClientRegistry, ClientStore, Config, Error,
+    TokenHash, TokenStore, TokenVerifier, request::Field,
 };
 
 /// The token in an `Authorization` header.
@@ -29,8 +29,9 @@ pub(crate) fn token<'a>(authorization: Field<'a>, config: &Config) -> Result<&'a
 impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
     /// What a bearer token says, if it counts at `now`: an access token of this server, or an API key of its store.
     ///
-    /// Its client has to be there, and allowed to use the grant: a client that is deleted or disabled has lost its tokens here
-    /// at once, whatever their kind and wherever they are kept. An API key gives no more than its client has today; an access
+    /// Its client has to be there, and allowed to use the grant: a client that is deleted or disabled has lost its tokens here,
+    /// whatever their kind and wherever they are kept, as soon as the store says so: with `Cached`, that may be after its
+    /// `cache_expiration`, if it was done elsewhere. An API key gives no more than its client has today; an access
     /// token gives what it says until it expires.
     ///
     /// # Errors
@@ -43,38 +44,51 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
         Ok(Some(if is_api_key { still_held(claims, &client) } else { claims }))
     }
 
-    /// The same, but with no more than the client has today, whatever the token: for what governs this server, where a role
-    /// that is taken away must not be there to take itself back.
-    pub(crate) async fn check_administrator(
-        &self,
-        token: &str,
-        now: OffsetDateTime,
-    ) -> Result<Option<Claims>, BackendError> {
-        let found = self.find_token(token, now).await?;
-        Ok(found.map(|(claims, client)| still_held(claims, &client)))
-    }
-
     async fn find_token(
         &self,
         token: &str,
         now: OffsetDateTime,
     ) -> Result<Option<(Claims, Arc<Client>)>, BackendError> {
-        let claims = match self.issuer().verify(token, now).await? {
-            Some(claims) => claims,
-            // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
-            None => match self.store().find(&TokenHash::of(token)).await? {
-                Some(claims) if claims.api_key_label().is_some() && now < claims.expires_at() => claims,
-                _ => return Ok(None),
-            },
-        };
-        let client = self.store().find_client(claims.client_id().as_str()).await?;
-        let Some(client) = client.filter(|client| client.seacatauth_credentials()) else {
+        let Some(claims) = self.find_claims(token, now).await? else {
             return Ok(None);
         };
+        let client = self.store().find_client(claims.client_id().as_str()).await?;
+        let client = client.filter(|client| client.seacatauth_credentials());
+        Ok(client.inspect(|_| self.note(&claims, token, now)).map(|client| (claims, client)))
+    }
+
+    /// What the token says by itself.
+    async fn find_claims(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+        if let Some(claims) = self.issuer().verify(token, now).await? {
+            return Ok(Some(claims));
+        }
+        // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
+        let found = self.store().find(&TokenHash::of(token)).await?;
+        Ok(found.filter(|claims| claims.api_key_label().is_some() && now < claims.expires_at()))
+    }
+
+    /// Notes that an API key was used.
+    fn note(&self, claims: &Claims, token: &str, now: OffsetDateTime) {
         if let (Some(uses), Some(_)) = (self.uses(), claims.api_key_label()) {
             uses.api_key(&TokenHash::of(token), now);
         }
-        Ok(Some((claims, client)))
+    }
+}
+
+impl<S: ClientRegistry + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
+    /// What a token says and its client has today, whatever kind of token it is: for what governs this server, where a role that
+    /// is taken away must not be there to take itself back. So the client is read past any cache.
+    pub(crate) async fn check_administrator(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<Claims>, BackendError> {
+        let Some(claims) = self.find_claims(token, now).await? else {
+            return Ok(None);
+        };
+        let read = self.store().read(claims.client_id()).await?;
+        let client = read.map(|(client, _)| client).filter(Client::seacatauth_credentials);
+        Ok(client.inspect(|_| self.note(&claims, token, now)).map(|client| still_held(claims, &client)))
     }
 }
 

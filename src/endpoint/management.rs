@@ -5,6 +5,8 @@ mod document;
 mod input;
 mod precondition;
 
+use std::time::Instant;
+
 use call::Call;
 use precondition::Precondition;
 
@@ -39,7 +41,8 @@ use crate::{
 /// | `POST`, `PUT`, `DELETE /role/{tenant or *}/{role}` | `seacat:role:edit`, `seacat:role:edit:global` for `*` | OK; the body is `{"resources": [‥]}` |
 ///
 /// Any call on a client may have an `If-Match` with the `ETag` of the version that was read (RFC 9110 §13.1.1), and is answered
-/// with 412 when the client has changed since. Members are refused that are not known, by name, when a client is created too:
+/// with 412 when the client has changed since. `PUT` changes that version and no other, whoever else is at it; the other calls
+/// are held to it when they begin. Members are refused that are not known, by name, when a client is created too:
 /// it is no endpoint for dynamic registration (RFC 7591), which would ignore them.
 ///
 /// OK is `{"result": "OK"}`, and a `credentials_id` is `seacatauth:client:CLIENT_ID`. Bodies are JSON. What concerns a tenant is
@@ -79,7 +82,7 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenVerifier,
 {
-    let (config, now) = (server.config(), request.received_at);
+    let (config, now, begun) = (server.config(), request.received_at, Instant::now());
     let nobody = |cause: &Error| {
         if let Some(sink) = server.audit() {
             let (action, cause) = (AuditAction::Manage, Some(cause));
@@ -91,7 +94,8 @@ where
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
     let claims = token.await.inspect_err(nobody)?;
-    let administrator = Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now);
+    let administrator =
+        Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun);
 
     let call = match Call::parse(request.method, request.path) {
         Ok(call) => call,
