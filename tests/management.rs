@@ -13,6 +13,7 @@ use std::{
     thread,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, ClientRegistry as _, Config, JwtIssuer, MemoryStore,
     OpaqueIssuer, Provisioning, SigningAlgorithm, SigningKey, TokenStore as _, now,
@@ -938,4 +939,46 @@ fn a_token_does_not_undo_what_was_taken_from_its_client_elsewhere() {
     there.send(&back).refused(403, "insufficient_scope");
     ok(&here.root("DELETE", "/client/reader"));
     there.send(&request("GET", "/client").bearer(&token)).refused(401, "invalid_token");
+}
+
+/// A token says what it said until it expires, which is soon; an API key, which lives long, says no more than its client has.
+#[tokio::test]
+async fn what_a_token_still_may_do_when_a_role_is_taken_away() {
+    let store = store();
+    let config = Config::default();
+    let lifetime = Duration::try_from(config.client_credentials_grant_expiration()).unwrap();
+    assert_eq!(lifetime, Duration::minutes(3), "as the README says");
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), config);
+    let (start, client_id) = (now(), "billing".parse().unwrap());
+    let administrator = || server.administrator("setup", start);
+    let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("billing:{SECRET}")));
+    let post = client_credentials::Request::new("POST", start)
+        .header("Authorization", authorization.as_bytes())
+        .header("Content-Type", b"application/x-www-form-urlencoded")
+        .body(b"grant_type=client_credentials&scope=tenant:acme");
+    let reply = client_credentials::handle_token_request(&server, &post).await;
+    let token: Value = serde_json::from_slice(reply.body()).unwrap();
+    let token = token["access_token"].as_str().unwrap();
+    let acme = "acme".parse().unwrap();
+    let (key, _) = administrator().create_api_key(&client_id, "", Some(&acme), None).await.unwrap();
+
+    let says = async |token: &str, at| {
+        let claims = server.check_token(token, at).await.unwrap();
+        claims.map(|claims| serde_json::to_value(claims.authorization()).unwrap())
+    };
+    let all = json!({"*": ["report:read"], "acme": ["invoice:edit", "report:read"]});
+    assert_eq!([says(token, start).await, says(key.expose(), start).await], [Some(all.clone()), Some(all.clone())]);
+    administrator().unassign_role(&client_id, &"acme/accountant".parse().unwrap()).await.unwrap();
+    let less = json!({"*": ["report:read"], "acme": ["report:read"]});
+    assert_eq!([says(token, start).await, says(key.expose(), start).await], [Some(all.clone()), Some(less.clone())]);
+
+    // Until it expires, and not an instant longer; a new one says less at once.
+    let end = start + lifetime;
+    assert_eq!(says(token, end - Duration::NANOSECOND).await, Some(all));
+    assert_eq!([says(token, end).await, says(key.expose(), end).await], [None, Some(less.clone())]);
+    let reply = client_credentials::handle_token_request(&server, &post).await;
+    let token: Value = serde_json::from_slice(reply.body()).unwrap();
+    assert_eq!(says(token["access_token"].as_str().unwrap(), start).await, Some(less));
+    administrator().delete_client(&client_id).await.unwrap();
+    assert_eq!(says(key.expose(), start).await, None);
 }
