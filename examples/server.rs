@@ -44,8 +44,8 @@ use client_credentials::SqliteStore;
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, Client,
     ClientRegistry, ClientSecret, Config, Error as Cause, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, Provisioning,
-    Reply, Request, SigningAlgorithm, SigningKey, Stores, TokenStore, handle_management_request, handle_token_request,
-    now,
+    Reply, Request, SigningAlgorithm, SigningKey, Stores, TokenStore, handle_introspection_request,
+    handle_management_request, handle_token_request, now,
 };
 use config::{File, FileFormat};
 use zeroize::Zeroizing;
@@ -202,6 +202,7 @@ async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Byt
     };
     let reply = match (request, path) {
         (Ok(request), "/openidconnect/token") => handle_token_request(&server, &request).await,
+        (Ok(request), "/openidconnect/introspect") => handle_introspection_request(&server, &request).await,
         (Ok(request), _) => handle_management_request(&server, &request).await,
         (Err(cause), _) => Reply::error(cause, server.config()),
     };

@@ -59,6 +59,8 @@ pub struct AuditEvent<'a> {
 pub enum AuditAction {
     /// A request for a token, which was refused.
     RequestToken,
+    /// A question about a token, which was refused.
+    Introspect,
     /// A secret that is about to end was used.
     UseRetiringSecret,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
@@ -109,6 +111,7 @@ impl AuditAction {
         match self {
             Self::ListClients | Self::ReadClient | Self::ListSecrets | Self::ListApiKeys | Self::ReadRole => true,
             Self::RequestToken
+            | Self::Introspect
             | Self::UseRetiringSecret
             | Self::Manage
             | Self::CreateClient

@@ -21,7 +21,13 @@ impl Claims {
     /// What a token of this client says that is good from `issued_at` until `expires_at`: no scope, and no resources yet.
     #[must_use]
     pub fn new(client_id: ClientId, issued_at: OffsetDateTime, expires_at: OffsetDateTime) -> Self {
-        let grant = Grant { client_id, scope: None, authorization: Authorization::default(), api_key_label: None };
+        let grant = Grant {
+            client_id,
+            scope: None,
+            authorization: Authorization::default(),
+            api_key_label: None,
+            audience: None,
+        };
         Self::of_grant(Arc::new(grant), issued_at, expires_at)
     }
 
@@ -50,6 +56,13 @@ impl Claims {
         self
     }
 
+    /// For whom it is meant, `aud`, where that is not the server that issued it. Stores need not keep it: opaque tokens have none.
+    #[must_use]
+    pub(crate) fn with_audience(mut self, audience: Option<String>) -> Self {
+        Arc::make_mut(&mut self.grant).audience = audience;
+        self
+    }
+
     /// Whom it was issued to, `client_id` and in this grant also `sub` (RFC 9068 §2.2).
     #[must_use]
     pub fn client_id(&self) -> &ClientId {
@@ -72,6 +85,12 @@ impl Claims {
     #[must_use]
     pub fn api_key_label(&self) -> Option<&str> {
         self.grant.api_key_label.as_deref()
+    }
+
+    /// For whom it is meant, `aud` (RFC 9068 §3), where that is not the server that issued it.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        self.grant.audience.as_deref()
     }
 
     /// When the request for it arrived, `iat`.

@@ -962,9 +962,21 @@ async fn what_a_token_still_may_do_when_a_role_is_taken_away() {
     let acme = "acme".parse().unwrap();
     let (key, _) = administrator().create_api_key(&client_id, "", Some(&acme), None).await.unwrap();
 
+    // What a call says of it, and what introspection says, which must be the same.
     let says = async |token: &str, at| {
         let claims = server.check_token(token, at).await.unwrap();
-        claims.map(|claims| serde_json::to_value(claims.authorization()).unwrap())
+        let said = claims.map(|claims| serde_json::to_value(claims.authorization()).unwrap());
+        let body = format!("token={token}&client_id=nobody");
+        let caller = format!("Basic {}", BASE64_STANDARD.encode(format!("nobody:{SECRET}")));
+        let post = client_credentials::Request::new("POST", at)
+            .header("Authorization", caller.as_bytes())
+            .header("Content-Type", b"application/x-www-form-urlencoded")
+            .body(body.as_bytes());
+        let reply = client_credentials::handle_introspection_request(&server, &post).await;
+        let introspected: Value = serde_json::from_slice(reply.body()).unwrap();
+        assert_eq!(introspected["active"], said.is_some());
+        assert_eq!(introspected.get("resources"), said.as_ref());
+        said
     };
     let all = json!({"*": ["report:read"], "acme": ["invoice:edit", "report:read"]});
     assert_eq!([says(token, start).await, says(key.expose(), start).await], [Some(all.clone()), Some(all.clone())]);

@@ -25,6 +25,9 @@ use common::{Answer, Asked, SECRET, Served, basic, post, request, stores};
 use serde_json::{Value, json};
 
 const TOKEN_ENDPOINT: &str = "/openidconnect/token";
+const INTROSPECTION_ENDPOINT: &str = "/openidconnect/introspect";
+/// The operations of the two, where clients authenticate and no bearer token is asked for.
+const OF_CLIENTS: [&str; 2] = ["requestToken", "introspectToken"];
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
 
 /// An operation of the document.
@@ -312,7 +315,7 @@ fn each_path_that_the_server_has_is_documented() {
     let key = "A".repeat(43);
     words.extend(["billing", "*", "seacatauth:client:billing", "AAAAAAAAAAAAAAAA", &key]);
 
-    let mut found = BTreeSet::from([TOKEN_ENDPOINT]);
+    let mut found = BTreeSet::from([TOKEN_ENDPOINT, INTROSPECTION_ENDPOINT]);
     let mut paths = vec![String::new()];
     for _ in 0..4 {
         paths = paths.iter().flat_map(|path| words.iter().map(move |word| format!("{path}/{word}"))).collect();
@@ -344,6 +347,13 @@ fn successes(described: &Described) {
         token(basic("billing", SECRET, format!("grant_type=client_credentials{scope}")));
     }
     token(post(format!("grant_type=client_credentials&client_id=post&client_secret={SECRET}&else=1")));
+
+    let introspect = |token: &str| {
+        let asked = request("POST", INTROSPECTION_ENDPOINT).form(format!("token={token}"));
+        described.asked("introspectToken", &asked.credentials("billing", SECRET), 200)
+    };
+    assert_eq!(introspect(&described.root).json()["active"], true);
+    assert_eq!(introspect("unknown").json(), json!({"active": false}));
 
     let whole = json!({
         "preferred_client_id": "new-client", "client_name": "New", "token_endpoint_auth_method": "client_secret_post",
@@ -474,6 +484,15 @@ fn errors_of_their_own(described: &Described) {
     let down = described.down.send(&basic("billing", SECRET, grant));
     described.documented(described.operation("requestToken"), &down);
 
+    let introspect =
+        |form: &str, secret: &str| request("POST", INTROSPECTION_ENDPOINT).form(form).credentials("billing", secret);
+    described.asked("introspectToken", &introspect("", SECRET), 400);
+    described.asked("introspectToken", &introspect("token=a", "wrong"), 401);
+    described.asked("introspectToken", &introspect("token=a", SECRET).method("GET"), 405);
+    described.asked("introspectToken", &introspect(&"x".repeat(17_000), SECRET), 413);
+    let down = described.down.send(&introspect("token=a", SECRET));
+    described.documented(described.operation("introspectToken"), &down);
+
     described.call("listClients", "/client?p=0", None, 400);
     described.call("listClients", "/client?i=101", None, 400);
     described.call("listClients", "/client?f=%zz", None, 400);
@@ -499,7 +518,7 @@ fn errors_of_their_own(described: &Described) {
 fn each_answer_is_as_documented_and_each_documented_one_is_given() {
     let described = Described::start();
     successes(&described);
-    for operation in described.operations.iter().filter(|operation| operation.id != "requestToken") {
+    for operation in described.operations.iter().filter(|operation| !OF_CLIENTS.contains(&&*operation.id)) {
         common_errors(&described, operation);
     }
     errors_of_their_own(&described);
@@ -515,7 +534,7 @@ fn each_answer_is_as_documented_and_each_documented_one_is_given() {
                     errors.extend(value["enum"].as_array().into_iter().flatten().chain(one).cloned());
                 }
             });
-            if errors.is_empty() || status == "401" && id != "requestToken" {
+            if errors.is_empty() || status == "401" && !OF_CLIENTS.contains(&&**id) {
                 documented.insert((id.clone(), status.clone(), None));
             }
             let errors = errors.iter().map(|error| error.as_str().map(Into::into));

@@ -32,7 +32,8 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
     /// Its client has to be there, and allowed to use the grant: a client that is deleted or disabled has lost its tokens here,
     /// whatever their kind and wherever they are kept, as soon as the store says so: with `Cached`, that may be after its
     /// `cache_expiration`, if it was done elsewhere. An API key gives no more than its client has today; an access
-    /// token gives what it says until it expires.
+    /// token gives what it says until it expires. Whoever takes the token for itself
+    /// looks at its [audience](Claims::audience) too.
     ///
     /// # Errors
     /// When it cannot be told.
@@ -83,7 +84,8 @@ impl<S: ClientRegistry + TokenStore, T: TokenVerifier> AuthorizationServer<S, T>
         token: &str,
         now: OffsetDateTime,
     ) -> Result<Option<Claims>, BackendError> {
-        let Some(claims) = self.find_claims(token, now).await? else {
+        // RFC 9068 §4: a token that is meant for another is not taken.
+        let Some(claims) = self.find_claims(token, now).await?.filter(|claims| claims.audience().is_none()) else {
             return Ok(None);
         };
         let read = self.store().read(claims.client_id()).await?;

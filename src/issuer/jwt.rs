@@ -91,7 +91,8 @@ impl JwtIssuer {
 impl JwtIssuer {
     /// What a token of this issuer says, if it counts at `now`; [`TokenVerifier::verify`] for hosts without an executor.
     ///
-    /// A token that is meant for another API than this server (RFC 9068 §4) is for that API to check, and opens nothing here.
+    /// A token that is meant for another API than this server has that API as its [audience](Claims::audience) (RFC 9068 §4), and
+    /// opens nothing here.
     ///
     /// A token has to be what [`sign`](Self::sign) makes, to the letter of its header: nothing in it chooses how it is checked
     /// (RFC 8725 §3.1).
@@ -108,8 +109,9 @@ impl JwtIssuer {
         let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
         let claims = Claims::new(payload.client_id, time(payload.iat)?, time(payload.exp)?)
             .with_scope(payload.scope)
-            .with_authorization(payload.resources);
-        (payload.iss == self.issuer && payload.aud == self.issuer && now < claims.expires_at()).then_some(claims)
+            .with_authorization(payload.resources)
+            .with_audience((payload.aud != self.issuer).then(|| payload.aud.clone()));
+        (payload.iss == self.issuer && payload.aud == self.audience && now < claims.expires_at()).then_some(claims)
     }
 }
 
@@ -254,9 +256,12 @@ mod tests {
             ] {
                 assert!(issuer.check(&forged, now).is_none(), "{forged}");
             }
+            assert_eq!(read.audience(), None, "for this server itself");
             let mut elsewhere = issuer.with_audience("https://api.example.com");
+            assert!(elsewhere.check(token.expose(), now).is_none(), "for another audience");
             let theirs = elsewhere.sign(&said).unwrap();
-            assert!(elsewhere.check(theirs.expose(), now).is_none(), "for another audience");
+            let read = elsewhere.check(theirs.expose(), now).unwrap();
+            assert_eq!(read.audience(), Some("https://api.example.com"));
             elsewhere.issuer = "https://other.example.com".into();
             elsewhere.audience = "https://auth.example.com".into();
             assert!(elsewhere.check(token.expose(), now).is_none(), "of another issuer");

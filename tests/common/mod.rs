@@ -26,8 +26,8 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, ClientRegistry, Config, Error, MemoryStore,
-    OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore, handle_management_request, handle_token_request,
-    now,
+    OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore, handle_introspection_request,
+    handle_management_request, handle_token_request, now,
 };
 use serde_json::Value;
 
@@ -153,6 +153,7 @@ async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Byt
 async fn reply(server: &Server, path: &str, request: &Request<'_>) -> Reply {
     match path {
         "/token" | "/openidconnect/token" => handle_token_request(server, request).await,
+        "/openidconnect/introspect" => handle_introspection_request(server, request).await,
         _ => handle_management_request(server, request).await,
     }
 }
@@ -175,14 +176,12 @@ pub(crate) fn request(method: &str, path: &str) -> Asked {
 
 /// A POST of this form.
 pub(crate) fn post(form: impl AsRef<[u8]>) -> Asked {
-    let asked = request("POST", "/token");
-    Asked { body: form.as_ref().into(), ..asked }.header("Content-Type", "application/x-www-form-urlencoded")
+    request("POST", "/token").form(form)
 }
 
 /// A POST of this form with the credentials of a client in the header.
 pub(crate) fn basic(client_id: &str, secret: &str, form: impl AsRef<[u8]>) -> Asked {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    post(form).authorization(format!("{}:{}", encode(client_id), encode(secret)))
+    post(form).credentials(client_id, secret)
 }
 
 impl Asked {
@@ -222,6 +221,17 @@ impl Asked {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(n, _)| n != name);
         self
+    }
+
+    pub(crate) fn form(mut self, form: impl AsRef<[u8]>) -> Self {
+        self.body = form.as_ref().into();
+        self.header("Content-Type", "application/x-www-form-urlencoded")
+    }
+
+    /// The credentials of a client in the header.
+    pub(crate) fn credentials(self, client_id: &str, secret: &str) -> Self {
+        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        self.authorization(format!("{}:{}", encode(client_id), encode(secret)))
     }
 
     /// Basic credentials, exactly these bytes.

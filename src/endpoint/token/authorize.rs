@@ -131,6 +131,7 @@ impl<'a> AuthenticatedRequest<'a> {
             scope: granted.scope(),
             authorization: Authorization::new(client.global().clone(), granted.tenants),
             api_key_label: None,
+            audience: None,
         });
         // What depends on tenants that are not assigned is not the client's alone to say.
         if existing.is_empty() {

@@ -68,25 +68,16 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// §3.2: a parameter without a value counts as absent, an unknown one is ignored, a known one may stand there once.
     fn parse(form: &'a str) -> Result<Self, Error> {
         let mut parameters = Self::default();
-        for (name, value) in form::pairs(form) {
-            let name = form::decode(name)?;
-            let (name, parameter) = match &*name {
-                "grant_type" => ("grant_type", &mut parameters.grant_type),
-                "scope" => ("scope", &mut parameters.scope),
-                "client_id" => ("client_id", &mut parameters.client_id),
-                "client_secret" => ("client_secret", &mut parameters.client_secret),
-                _ => continue,
-            };
-            if value.is_empty() {
-                continue;
-            }
-            if parameter.replace(form::decode(value)?).is_some() {
-                return Err(Error::RepeatedParameter(name));
-            }
-        }
+        let Self { grant_type, scope, client_id, client_secret } = &mut parameters;
+        let known = &mut [
+            ("grant_type", grant_type),
+            ("scope", scope),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+        ];
+        form::fill(form, known)?;
         Ok(parameters)
     }
 }
