@@ -47,18 +47,23 @@ pub(crate) fn pairs(form: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Fills in the parameters that are known, each by its name. RFC 6749 §3.2: one without a value counts as absent, an unknown
-/// one is ignored, a known one may stand there once.
-pub(crate) fn fill<'a>(form: &'a str, known: &mut [(&'static str, &mut Option<Decoded<'a>>)]) -> Result<(), Error> {
+/// The parameters of these names. RFC 6749 §3.2: one without a value counts as absent, an unknown one is ignored, a known one
+/// may stand there once.
+#[inline]
+pub(crate) fn parameters<'a, const N: usize>(
+    form: &'a str,
+    names: [&'static str; N],
+) -> Result<[Option<Decoded<'a>>; N], Error> {
+    let mut parameters = [const { None }; N];
     for (name, value) in pairs(form) {
         let name = decode(name)?;
-        let parameter = known.iter_mut().find(|(known, _)| *known == &*name);
-        let Some((name, parameter)) = parameter.filter(|_| !value.is_empty()) else { continue };
+        let known = names.iter().zip(&mut parameters).find(|(known, _)| ***known == *name);
+        let Some((name, parameter)) = known.filter(|_| !value.is_empty()) else { continue };
         if parameter.replace(decode(value)?).is_some() {
             return Err(Error::RepeatedParameter(name));
         }
     }
-    Ok(())
+    Ok(parameters)
 }
 
 /// A text up to a character, and what comes after it.

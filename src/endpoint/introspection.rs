@@ -6,9 +6,7 @@ use time::OffsetDateTime;
 use super::form_post;
 use crate::{
     AuditAction, AuditEvent, Authorization, AuthorizationServer, Claims, ClientStore, Error, Reply, Request, Scope,
-    TokenStore, TokenVerifier,
-    authentication::ClientAuthentication,
-    form::{self, Decoded},
+    TokenStore, TokenVerifier, authentication::ClientAuthentication, form,
 };
 
 /// Answers an introspection request (RFC 7662 §2.1): whether a token counts, and what it says. There is always a reply.
@@ -63,7 +61,9 @@ where
     T: TokenVerifier,
 {
     let (config, now) = (server.config(), request.received_at);
-    let Parameters { token, client_id, client_secret } = Parameters::parse(form_post::form(request, config)?)?;
+    // §2.1; `token_type_hint` is not needed, since there is one place to look.
+    let names = ["token", "client_id", "client_secret"];
+    let [token, client_id, client_secret] = form::parameters(form_post::form(request, config)?, names)?;
     let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
     let client = server.store().find_client(authentication.client_id()).await?;
     let (client, secret) = authentication.authenticate(client, now, config)?;
@@ -72,24 +72,6 @@ where
     }
     let token = token.ok_or(Error::MissingParameter("token"))?;
     Ok(IntrospectionResponse::of(server.check_token(&token, now).await?.as_ref()))
-}
-
-/// The parameters that this endpoint knows (§2.1). `token_type_hint` is none of them: there is one place to look.
-#[derive(Default)]
-struct Parameters<'a> {
-    token: Option<Decoded<'a>>,
-    client_id: Option<Decoded<'a>>,
-    client_secret: Option<Decoded<'a>>,
-}
-
-impl<'a> Parameters<'a> {
-    fn parse(form: &'a str) -> Result<Self, Error> {
-        let mut parameters = Self::default();
-        let Self { token, client_id, client_secret } = &mut parameters;
-        let known = &mut [("token", token), ("client_id", client_id), ("client_secret", client_secret)];
-        form::fill(form, known)?;
-        Ok(parameters)
-    }
 }
 
 /// An introspection response (§2.2).

@@ -21,8 +21,9 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// When it is over a limit of the configuration, or is not what §2.3, §3.2 and §4.4.2 ask for.
     pub fn parse(request: &Request<'a>, config: &Config) -> Result<Self, Error> {
-        let Parameters { grant_type, scope, client_id, client_secret } =
-            Parameters::parse(form_post::form(request, config)?)?;
+        // §2.3.1, §4.4.2
+        let names = ["grant_type", "scope", "client_id", "client_secret"];
+        let [grant_type, scope, client_id, client_secret] = form::parameters(form_post::form(request, config)?, names)?;
         let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
         match grant_type.as_deref() {
             Some("client_credentials") => {}
@@ -55,29 +56,5 @@ impl<'a> TokenRequest<'a> {
     pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {
         let (client, secret) = self.authentication.authenticate(client, self.received_at, config)?;
         Ok(AuthenticatedRequest::new(client, secret, self.scope, self.received_at))
-    }
-}
-
-/// The parameters that this endpoint knows (§2.3.1, §4.4.2).
-#[derive(Default)]
-struct Parameters<'a> {
-    grant_type: Option<Decoded<'a>>,
-    scope: Option<Decoded<'a>>,
-    client_id: Option<Decoded<'a>>,
-    client_secret: Option<Decoded<'a>>,
-}
-
-impl<'a> Parameters<'a> {
-    fn parse(form: &'a str) -> Result<Self, Error> {
-        let mut parameters = Self::default();
-        let Self { grant_type, scope, client_id, client_secret } = &mut parameters;
-        let known = &mut [
-            ("grant_type", grant_type),
-            ("scope", scope),
-            ("client_id", client_id),
-            ("client_secret", client_secret),
-        ];
-        form::fill(form, known)?;
-        Ok(parameters)
     }
 }
