@@ -7,8 +7,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyClientStore, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Claims, Client, ClientId,
     ClientSecret, ClientSecretHash, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource,
-    Reply, Request, Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, TenantName,
-    TokenEndpointAuthMethod, TokenHash, TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
+    Reply, Request, Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, StoredSecret, Stores,
+    TenantName, TokenEndpointAuthMethod, TokenHash, TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _,
+    now,
 };
 
 const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hun";
@@ -184,6 +185,47 @@ async fn no_public_type_prints_a_secret() {
         watch.printed.push(String::from_utf8_lossy(reply.body()).into_owned());
         watch.printed.extend(reply.headers().map(|(name, value)| format!("{name}: {value}")));
     }
+
+    // Whoever manages clients, and what is answered: with new secrets in it, or with the secret in a place where none belongs.
+    watch.print(&StoredSecret::new(hash.clone()));
+    watch.print(&Stores { clients: store.clone(), tokens: store.clone() });
+    let administrator = server.administrator("setup", now());
+    watch.print(&administrator);
+    let root = Client::builder("root").seacatauth_credentials(true).role(Role::superuser());
+    let (root, new_secret) = administrator.create_client(root).await.unwrap();
+    watch.hide(new_secret.expose());
+    watch.print(&root);
+    let (api_key, claims) = administrator.create_api_key(root.client_id(), "", None, None).await.unwrap();
+    watch.hide(api_key.expose());
+    watch.print(&claims);
+    let bearer = format!("Bearer {}", api_key.expose());
+    let named = format!(r#"{{"{SECRET}": 1}}"#);
+    let valued = format!(r#"{{"client_name": "a\n{SECRET}", "scope": "\"{SECRET}"}}"#);
+    let misplaced = format!("/client/{SECRET}/secret/{SECRET}");
+    for (bearer, method, path, body) in [
+        (&bearer, "POST", "/client", "{}"),
+        (&bearer, "POST", "/client/basic/reset_secret", ""),
+        (&bearer, "POST", "/client/basic/token", ""),
+        (&bearer, "PUT", "/client/basic", &named),
+        (&bearer, "PUT", "/client/basic", &valued),
+        (&bearer, "PUT", "/client/basic", SECRET),
+        (&bearer, "GET", &misplaced, ""),
+        (&format!("Bearer {SECRET}"), "GET", "/client", ""),
+    ] {
+        let headers = [("Authorization", bearer.as_bytes()), ("Content-Type", b"application/json")];
+        let request = Request::new(method, now()).path(path).headers(headers).body(body.as_bytes());
+        let reply = client_credentials::handle_management_request(&server, &request).await;
+        watch.print(&request);
+        watch.print(&reply);
+        if let Some(cause) = reply.cause() {
+            watch.error(cause);
+            watch.printed.push(String::from_utf8_lossy(reply.body()).into_owned());
+        }
+    }
+    let body = format!("token={}&client_id=post&client_secret={SECRET}", api_key.expose());
+    let asked = Request::new("POST", now()).header("Content-Type", FORM).body(body.as_bytes());
+    watch.print(&client_credentials::handle_introspection_request(&server, &asked).await);
+
     watch.error(&Error::from(BackendError::new("a backend says only what it is told to")));
     for wrong in [
         ClientId::parse("\0").unwrap_err(),
