@@ -994,3 +994,32 @@ async fn what_a_token_still_may_do_when_a_role_is_taken_away() {
     administrator().delete_client(&client_id).await.unwrap();
     assert_eq!(says(key.expose(), start).await, None);
 }
+
+/// While the store is away nobody knows whether what stands where an identifier belongs is one.
+#[tokio::test]
+async fn an_identifier_that_nobody_has_looked_up_is_in_no_event() {
+    struct Away;
+
+    impl client_credentials::ClientStore for Away {
+        async fn find_client(
+            &self,
+            _: &str,
+        ) -> Result<Option<Arc<client_credentials::Client>>, client_credentials::BackendError> {
+            Err(client_credentials::BackendError::new("away"))
+        }
+    }
+
+    let events: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let server = AuthorizationServer::new(Away, OpaqueIssuer::new(MemoryStore::default()), Config::default());
+    let server = server.with_audit_sink(Events(Arc::clone(&events)));
+    // The halves the wrong way round.
+    let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{SECRET}:billing")));
+    let post = client_credentials::Request::new("POST", now())
+        .header("Authorization", authorization.as_bytes())
+        .header("Content-Type", b"application/x-www-form-urlencoded")
+        .body(GRANT.as_bytes());
+    assert_eq!(client_credentials::handle_token_request(&server, &post).await.status(), 503);
+    let events = events.lock().unwrap();
+    assert_eq!((events.len(), &events[0]["outcome"]), (1, &json!("failed")));
+    assert!(!events[0].to_string().contains(SECRET), "{events:?}");
+}

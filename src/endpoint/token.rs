@@ -77,7 +77,8 @@ async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<V
 fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>, cause: &Error) {
     if let Some(sink) = server.audit() {
         let parsed = TokenRequest::parse(request, server.config());
-        let is_known = !matches!(cause, Error::UnknownClient);
+        // What nobody has found may be a secret in the wrong place.
+        let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
         let client_id = parsed.as_ref().ok().map(TokenRequest::client_id).filter(|_| is_known);
         let (time, action) = (request.received_at, AuditAction::RequestToken);
         sink.record(&AuditEvent { time, actor: None, action, client_id, target: None, cause: Some(cause) });
