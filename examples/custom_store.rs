@@ -27,6 +27,7 @@ pub(crate) mod store {
         clients: HashMap<String, Arc<Client>>,
         tokens: RwLock<HashMap<TokenHash, Claims>>,
         revoked: RwLock<HashMap<ClientId, At>>,
+        denied: RwLock<HashMap<TokenHash, At>>,
     }
     impl ClientStore for MyStore {
         async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
@@ -53,12 +54,19 @@ pub(crate) mod store {
             self.revoked.write().unwrap().entry(client.clone()).and_modify(|was| *was = at.max(*was)).or_insert(at);
             Ok(())
         }
+        async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+            Ok(self.denied.write().unwrap().insert(*jti, claims.expires_at()).is_none())
+        }
+        async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+            Ok(self.denied.read().unwrap().contains_key(jti) || !self.stands(claims))
+        }
         async fn list_tokens(&self, client: &ClientId, now: At) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
             let live = |c: &Claims| c.client_id() == client && c.expires_at() > now && self.stands(c);
             let tokens = self.tokens.read().unwrap();
             Ok(tokens.iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())).collect())
         }
         async fn purge_expired(&self, now: At, most: usize) -> Result<usize, BackendError> {
+            self.denied.write().unwrap().retain(|_, expires_at| *expires_at > now);
             Ok(self.tokens.write().unwrap().extract_if(|_, claims| claims.expires_at() <= now).take(most).count())
         }
     }

@@ -5,7 +5,7 @@ mod secrets;
 mod stored;
 mod usual;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -87,12 +87,14 @@ pub struct Client {
     default_scope: Option<Scope>,
     expiration: Option<Duration>,
     /// Sorted, each once.
+    audience: Vec<String>,
+    /// Sorted, each once.
     tenants: Vec<TenantName>,
     roles: Vec<Role>,
     global: Resources,
     /// By tenant that a role is in: the global resources and its own. Sorted, so that a mint finds and shares them.
     per_tenant: Vec<(TenantName, Resources)>,
-    /// By the requested scope.
+    /// By the requested scope; the audience that was requested with it is in the answer.
     usual_grant: Usual<Option<Box<str>>, Arc<Grant>>,
 }
 
@@ -169,6 +171,12 @@ impl Client {
         self.expiration
     }
 
+    /// The APIs for which it may ask to have its tokens meant, by name (RFC 8707 §2).
+    #[must_use]
+    pub fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
     /// The tenants that are assigned to its credentials, by name.
     #[must_use]
     pub fn tenants(&self) -> &[TenantName] {
@@ -204,6 +212,8 @@ impl Client {
 
     /// Works out what the roles and tenants come to.
     fn complete(mut self) -> Self {
+        self.audience.sort();
+        self.audience.dedup();
         self.tenants.sort();
         self.tenants.dedup();
         self.roles.sort_by(|a, b| a.id().cmp(b.id()));
@@ -219,13 +229,18 @@ impl Client {
         self
     }
 
-    /// What the client gets for this scope, if that is the one that it asked for first.
-    pub(crate) fn usual_grant(&self, scope: Option<&str>) -> Option<&Arc<Grant>> {
-        self.usual_grant.get(|usual| usual.as_deref() == scope)
+    /// What the client gets for this scope and this audience, if that is what it asked for first.
+    pub(crate) fn usual_grant(
+        &self,
+        scope: Option<&str>,
+        audience: &[impl Deref<Target = str>],
+    ) -> Option<&Arc<Grant>> {
+        let usual = self.usual_grant.get(|usual| usual.as_deref() == scope);
+        usual.filter(|grant| audience.iter().map(|api| &**api).eq(&grant.audience))
     }
 
     /// Remembers what the client gets for this scope, if it is the first that it asked for. Say only what follows from the
-    /// client alone.
+    /// client and its request alone.
     pub(crate) fn set_usual_grant(&self, scope: Option<&str>, grant: &Arc<Grant>) {
         self.usual_grant.set(|| (scope.map(Box::from), grant.clone()));
     }
@@ -240,6 +255,11 @@ impl Client {
         let at = self.per_tenant.binary_search_by(|(name, _)| name.cmp(tenant)).ok();
         at.and_then(|at| self.per_tenant.get(at))
             .map_or_else(|| self.global.clone(), |(_, resources)| resources.clone())
+    }
+
+    /// Whether it may ask for tokens that are meant for this API.
+    pub(crate) fn may_name(&self, api: &str) -> bool {
+        self.audience.binary_search_by(|allowed| allowed.as_str().cmp(api)).is_ok()
     }
 
     /// The assigned tenant of this name.

@@ -64,6 +64,13 @@ pub enum Error {
     #[error("the scope stands for more tenants than the configuration allows")]
     TooManyTenants,
 
+    /// A `resource` is not an absolute URI without a fragment.
+    #[error("a `resource` is not an absolute URI without a fragment")]
+    MalformedTarget,
+    /// A `resource` or `audience` is not in the registered audience of the client.
+    #[error("a `resource` or `audience` is not in the registered audience of the client")]
+    TargetNotAllowed,
+
     /// The client does not authenticate.
     #[error("the client does not authenticate")]
     NoAuthentication,
@@ -161,7 +168,7 @@ impl Error {
     #[rustfmt::skip]
     pub fn response(&self) -> ErrorResponse {
         use ErrorCode::{
-            Conflict, InsufficientScope, InvalidClient, InvalidClientMetadata, InvalidRequest, InvalidScope, InvalidToken, NotFound,
+            Conflict, InsufficientScope, InvalidClient, InvalidClientMetadata, InvalidRequest, InvalidScope, InvalidTarget, InvalidToken, NotFound,
             PreconditionFailed, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType,
         };
         let (status, error, error_description) = match self {
@@ -193,6 +200,8 @@ impl Error {
             Self::ScopeNotRegistered
             | Self::TenantNotAssigned
             | Self::NoTenantAssigned     => (400, InvalidScope, "the scope is not allowed for this client"),
+            Self::MalformedTarget        => (400, InvalidTarget, "a resource must be an absolute URI without a fragment"),
+            Self::TargetNotAllowed       => (400, InvalidTarget, "the client may not name this resource or audience"),
             Self::NoToken                => (401, InvalidToken, "a bearer token is required"),
             Self::MalformedToken         => (400, InvalidRequest, "the Authorization header cannot hold a bearer token"),
             Self::InvalidToken           => (401, InvalidToken, "the bearer token is not valid"),
@@ -293,6 +302,8 @@ pub enum ErrorCode {
     UnsupportedGrantType,
     /// The scope is malformed, unknown, or exceeds what the client may have.
     InvalidScope,
+    /// A requested resource or audience is malformed or not allowed (RFC 8707 §2).
+    InvalidTarget,
     /// The bearer token is missing or does not count (RFC 6750 §3.1).
     InvalidToken,
     /// The bearer token does not hold what the call needs (RFC 6750 §3.1).

@@ -49,22 +49,39 @@ pub(crate) fn pairs(form: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// The parameters of these names. RFC 6749 §3.2: one without a value counts as absent, an unknown one is ignored, a known one
 /// may stand there once.
-#[inline]
 pub(crate) fn parameters<'a, const N: usize>(
     form: &'a str,
     names: [&'static str; N],
 ) -> Result<[Option<Decoded<'a>>; N], Error> {
-    let mut parameters = [const { None }; N];
+    Ok(parameters_and_lists(form, names, [])?.0)
+}
+
+/// The same, and all values of the names that may stand there more than once.
+#[inline]
+pub(crate) fn parameters_and_lists<'a, const N: usize, const M: usize>(
+    form: &'a str,
+    names: [&'static str; N],
+    lists: [&'static str; M],
+) -> Result<Parameters<'a, N, M>, Error> {
+    let (mut parameters, mut values) = ([const { None }; N], [const { Vec::new() }; M]);
     for (name, value) in pairs(form) {
         let name = decode(name)?;
-        let known = names.iter().zip(&mut parameters).find(|(known, _)| ***known == *name);
-        let Some((name, parameter)) = known.filter(|_| !value.is_empty()) else { continue };
-        if parameter.replace(decode(value)?).is_some() {
-            return Err(Error::RepeatedParameter(name));
+        if value.is_empty() {
+            continue;
+        }
+        if let Some((name, parameter)) = names.iter().zip(&mut parameters).find(|(known, _)| ***known == *name) {
+            if parameter.replace(decode(value)?).is_some() {
+                return Err(Error::RepeatedParameter(name));
+            }
+        } else if let Some((_, values)) = lists.iter().zip(&mut values).find(|(known, _)| ***known == *name) {
+            values.push(decode(value)?);
         }
     }
-    Ok(parameters)
+    Ok((parameters, values))
 }
+
+/// What stands there once at most, and what may stand there more than once.
+pub(crate) type Parameters<'a, const N: usize, const M: usize> = ([Option<Decoded<'a>>; N], [Vec<Decoded<'a>>; M]);
 
 /// A text up to a character, and what comes after it.
 fn cut(text: &str, at: u8) -> (&str, Option<&str>) {

@@ -52,6 +52,7 @@ use crate::{
 /// | `scope` | the scope tokens that it may ask for, tenants aside |
 /// | `default_scope` | the scope that counts when it asks for none |
 /// | `client_credentials_grant_expiration` | the lifetime of its tokens |
+/// | `audience` | the APIs for which it may ask to have its tokens meant (RFC 8707): an array |
 /// | `tenants`, `roles` | what is assigned to its credentials |
 ///
 /// | member of the object | meaning |
@@ -304,6 +305,8 @@ struct Entry {
     default_scope: Option<Scope>,
     client_credentials_grant_expiration: Option<Value>,
     #[serde(default)]
+    audience: Vec<String>,
+    #[serde(default)]
     tenants: Vec<TenantName>,
     #[serde(default)]
     roles: Vec<RoleId>,
@@ -317,7 +320,8 @@ impl Entry {
         let wrong = |member: &str, problem: &str| ProvisioningError::new(at, member, problem);
         let mut client = Client::builder(self.client_id.as_str())
             .token_endpoint_auth_method(self.token_endpoint_auth_method)
-            .seacatauth_credentials(self.seacatauth_credentials);
+            .seacatauth_credentials(self.seacatauth_credentials)
+            .audience(self.audience);
         if let Some(name) = self.client_name {
             client = client.client_name(name.as_str());
         }

@@ -26,7 +26,8 @@ impl Claims {
             scope: None,
             authorization: Authorization::default(),
             api_key_label: None,
-            audience: None,
+            audience: Vec::new(),
+            jti: None,
         };
         Self::of_grant(Arc::new(grant), issued_at, expires_at)
     }
@@ -56,10 +57,19 @@ impl Claims {
         self
     }
 
-    /// For whom it is meant, `aud`, where that is not the server that issued it. Stores need not keep it: opaque tokens have none.
+    /// For these APIs and nobody else, `aud`: what the client has named in its request (RFC 8707 §2). Without any it is for whoever
+    /// the issuer's tokens are for.
     #[must_use]
-    pub(crate) fn with_audience(mut self, audience: Option<String>) -> Self {
-        Arc::make_mut(&mut self.grant).audience = audience;
+    pub fn with_audience<A: Into<String>>(mut self, audience: impl IntoIterator<Item = A>) -> Self {
+        Arc::make_mut(&mut self.grant).audience = audience.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With the name by which a token is revoked that no store keeps, `jti` (RFC 7519 §4.1.7). A
+    /// [`TokenVerifier`](crate::TokenVerifier) of such tokens sets it; no store has to keep it.
+    #[must_use]
+    pub fn with_jti(mut self, jti: impl Into<Option<String>>) -> Self {
+        Arc::make_mut(&mut self.grant).jti = jti.into();
         self
     }
 
@@ -87,10 +97,17 @@ impl Claims {
         self.grant.api_key_label.as_deref()
     }
 
-    /// For whom it is meant, `aud` (RFC 9068 §3), where that is not the server that issued it.
+    /// For which APIs it is meant, `aud` (RFC 8707 §2, RFC 9068 §3): whoever is not among them must not take it. Empty where
+    /// none was named, and the token is for the server that issued it and the APIs around it.
     #[must_use]
-    pub fn audience(&self) -> Option<&str> {
-        self.grant.audience.as_deref()
+    pub fn audience(&self) -> &[String] {
+        &self.grant.audience
+    }
+
+    /// The name by which it is revoked, `jti`, if no store keeps it.
+    #[must_use]
+    pub fn jti(&self) -> Option<&str> {
+        self.grant.jti.as_deref()
     }
 
     /// When the request for it arrived, `iat`.

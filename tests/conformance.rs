@@ -189,6 +189,14 @@ impl TokenStore for Broken {
         }
     }
 
+    async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        self.store.deny(jti, claims).await
+    }
+
+    async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        self.store.is_denied(jti, claims).await
+    }
+
     async fn list_tokens(
         &self,
         client_id: &ClientId,

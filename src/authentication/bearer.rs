@@ -58,10 +58,15 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
         Ok(client.inspect(|_| self.note(&claims, token, now)).map(|client| (claims, client)))
     }
 
-    /// What the token says by itself.
-    async fn find_claims(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
+    /// What the token says by itself, if it has not been revoked.
+    pub(crate) async fn find_claims(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
         if let Some(claims) = self.issuer().verify(token, now).await? {
-            return Ok(Some(claims));
+            let is_denied = match claims.jti() {
+                Some(jti) => self.store().is_denied(&TokenHash::of(jti), &claims).await?,
+                // It is the verifier that has found it in a store.
+                None => false,
+            };
+            return Ok((!is_denied).then_some(claims));
         }
         // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
         let found = self.store().find(&TokenHash::of(token)).await?;
@@ -85,7 +90,7 @@ impl<S: ClientRegistry + TokenStore, T: TokenVerifier> AuthorizationServer<S, T>
         now: OffsetDateTime,
     ) -> Result<Option<Claims>, BackendError> {
         // RFC 9068 §4: a token that is meant for another is not taken.
-        let Some(claims) = self.find_claims(token, now).await?.filter(|claims| claims.audience().is_none()) else {
+        let Some(claims) = self.find_claims(token, now).await?.filter(|claims| claims.audience().is_empty()) else {
             return Ok(None);
         };
         let read = self.store().read(claims.client_id()).await?;

@@ -71,6 +71,7 @@ impl ClientBuilder {
             scope: None,
             default_scope: None,
             expiration: None,
+            audience: Vec::new(),
             tenants: Vec::new(),
             roles: Vec::new(),
             global: Resources::default(),
@@ -160,6 +161,14 @@ impl ClientBuilder {
         self.parse("client_credentials_grant_expiration", whole, |client, expiration| client.expiration = expiration)
     }
 
+    /// The APIs for which it may ask to have its tokens meant, in place of those so far (RFC 8707 §2): each a URI without a
+    /// fragment, or a name that both sides know; visible ASCII without `"` and `\`, 1 to 255 characters.
+    pub fn audience<A: Into<String>>(self, apis: impl IntoIterator<Item = A>) -> Self {
+        let apis: Vec<String> = apis.into_iter().map(Into::into).collect();
+        let apis = if apis.iter().all(|api| is_api(api)) { Ok(apis) } else { Err(ParseError(API)) };
+        self.parse("audience", apis, |client, apis| client.audience = apis)
+    }
+
     /// Assigns a tenant to its credentials.
     pub fn tenant(self, name: &str) -> Self {
         self.parse("tenants", TenantName::parse(name), |client, tenant| client.tenants.push(tenant))
@@ -202,4 +211,11 @@ impl ClientBuilder {
         }
         Ok(client.complete())
     }
+}
+
+const API: &str = "an API is named by 1 to 255 visible ASCII characters without `\"` and `\\`";
+
+/// Whether a text can be in an audience: what a URI is made of, so that it can stand in a header too.
+fn is_api(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| matches!(b, 0x21..=0x7E) && b != b'"' && b != b'\\')
 }

@@ -31,6 +31,8 @@ struct Stored<'a> {
     /// In seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_credentials_grant_expiration: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    audience: Vec<String>,
     tenants: Cow<'a, [TenantName]>,
     roles: Vec<RoleId>,
 }
@@ -97,6 +99,7 @@ impl Client {
             scope: self.scope.clone(),
             default_scope: self.default_scope.clone(),
             client_credentials_grant_expiration: self.expiration.as_ref().map(Duration::as_secs),
+            audience: self.audience.clone(),
             tenants: Cow::Borrowed(&self.tenants),
             roles: self.roles.iter().map(|role| role.id().clone()).collect(),
         };
@@ -116,7 +119,8 @@ impl Client {
         let mut client = Self::builder(&stored.client_id)
             .token_endpoint_auth_method(stored.token_endpoint_auth_method)
             .client_secrets(secrets)
-            .seacatauth_credentials(stored.seacatauth_credentials);
+            .seacatauth_credentials(stored.seacatauth_credentials)
+            .audience(stored.audience);
         if let Some(at) = time(stored.client_id_issued_at)? {
             client = client.client_id_issued_at(at);
         }
@@ -155,6 +159,7 @@ mod tests {
             .scope("read write")
             .default_scope("write tenant:acme")
             .client_credentials_grant_expiration(Duration::from_secs(600))
+            .audience(["https://api.example.com/v1", "billing"])
             .tenant("bolt")
             .tenant("acme")
             .role(Role::superuser())

@@ -11,7 +11,8 @@ pub(crate) struct Grant {
     pub(crate) scope: Option<Scope>,
     pub(crate) authorization: Authorization,
     pub(crate) api_key_label: Option<String>,
-    pub(crate) audience: Option<String>,
+    pub(crate) audience: Vec<String>,
+    pub(crate) jti: Option<String>,
 }
 
 /// The first question and its answer. They are no part of what they belong to: a clone has none, and any two are equal.

@@ -92,8 +92,10 @@ struct Said {
     exp: i64,
     iat: i64,
     sub: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aud: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<String>,
+    jti: Option<String>,
     /// As in a JWT: the map of [`Authorization`].
     resources: Authorization,
 }
@@ -107,7 +109,8 @@ impl IntrospectionResponse {
             exp: OffsetDateTime::unix_timestamp(claims.expires_at()),
             iat: OffsetDateTime::unix_timestamp(claims.issued_at()),
             sub: claims.client_id().to_string(),
-            aud: claims.audience().map(String::from),
+            aud: claims.audience().to_vec(),
+            jti: claims.jti().map(String::from),
             resources: claims.authorization().clone(),
         });
         Self { active: said.is_some(), said }

@@ -110,7 +110,8 @@ impl JwtIssuer {
         let claims = Claims::new(payload.client_id, time(payload.iat)?, time(payload.exp)?)
             .with_scope(payload.scope)
             .with_authorization(payload.resources)
-            .with_audience((payload.aud != self.issuer).then(|| payload.aud.clone()));
+            .with_audience((payload.aud != self.issuer).then(|| payload.aud.clone()))
+            .with_jti(payload.jti);
         (payload.iss == self.issuer && payload.aud == self.audience && now < claims.expires_at()).then_some(claims)
     }
 }
@@ -157,6 +158,7 @@ struct Checked {
     client_id: ClientId,
     exp: i64,
     iat: i64,
+    jti: String,
     scope: Option<Scope>,
     resources: Authorization,
 }
@@ -256,12 +258,12 @@ mod tests {
             ] {
                 assert!(issuer.check(&forged, now).is_none(), "{forged}");
             }
-            assert_eq!(read.audience(), None, "for this server itself");
+            assert!(read.audience().is_empty(), "for this server itself");
             let mut elsewhere = issuer.with_audience("https://api.example.com");
             assert!(elsewhere.check(token.expose(), now).is_none(), "for another audience");
             let theirs = elsewhere.sign(&said).unwrap();
             let read = elsewhere.check(theirs.expose(), now).unwrap();
-            assert_eq!(read.audience(), Some("https://api.example.com"));
+            assert_eq!(read.audience(), ["https://api.example.com"]);
             elsewhere.issuer = "https://other.example.com".into();
             elsewhere.audience = "https://auth.example.com".into();
             assert!(elsewhere.check(token.expose(), now).is_none(), "of another issuer");

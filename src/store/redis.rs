@@ -228,6 +228,21 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> TokenStore for RedisStor
         within(self.deadline, self.keep_revoked(client_id, at)).await
     }
 
+    async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        let mut set = cmd("SET");
+        set.arg(self.key("denied", &jti.to_text())).arg(1).arg("NX");
+        set.arg("PXAT").arg(milliseconds(claims.expires_at()));
+        let set: Option<String> = within(self.deadline, self.ask(&set)).await?;
+        Ok(set.is_some())
+    }
+
+    async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        let exists = cmd("EXISTS").arg(self.key("denied", &jti.to_text())).to_owned();
+        let both = async { tokio::try_join!(self.ask::<bool>(&exists), self.revoked(claims.client_id())) };
+        let (denied, revoked) = within(self.deadline, both).await?;
+        Ok(denied || !stands(claims, revoked))
+    }
+
     async fn list_tokens(
         &self,
         client_id: &ClientId,
@@ -275,6 +290,8 @@ struct Row {
     scope: Option<Scope>,
     authorization: Authorization,
     api_key_label: Option<String>,
+    #[serde(default)]
+    audience: Vec<String>,
     /// In nanoseconds since 1970.
     issued_at: i128,
     /// In nanoseconds since 1970.
@@ -289,6 +306,7 @@ impl Row {
             scope: claims.scope().cloned(),
             authorization: claims.authorization().clone(),
             api_key_label: claims.api_key_label().map(String::from),
+            audience: claims.audience().to_vec(),
             issued_at: claims.issued_at().unix_timestamp_nanos(),
             expires_at: claims.expires_at().unix_timestamp_nanos(),
         }
@@ -302,7 +320,7 @@ impl Row {
         let expires_at = OffsetDateTime::from_unix_timestamp_nanos(row.expires_at)?;
         let claims = Claims::new(row.client_id, issued_at, expires_at);
         let claims = claims.with_scope(row.scope).with_authorization(row.authorization);
-        Ok(claims.with_api_key_label(row.api_key_label))
+        Ok(claims.with_api_key_label(row.api_key_label).with_audience(row.audience))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{BackendError, Claims, Client, ClientId, RandomSource, Resources, Rol
 
 /// The version of the tables: how many steps it takes to make them. A database with a higher one was written by a newer
 /// version of this crate, and is refused.
-pub(super) const SCHEMA_VERSION: usize = 2;
+pub(super) const SCHEMA_VERSION: usize = 3;
 
 /// How many rows a statement deletes at most, so that others get in between.
 pub(super) const DELETED_AT_ONCE: usize = 500;
@@ -25,8 +25,9 @@ pub(super) const DELETED_AT_ONCE: usize = 500;
 /// A client's version, its text, and its roles as `{"ID": [RESOURCE, …] or null, …}`.
 pub(super) type ClientRow = (i64, String, String);
 
-/// A token's hash, client, scope, authorization map, label if it is an API key, and the times of its issue and its expiry.
-pub(super) type TokenRow = (Vec<u8>, String, Option<String>, String, Option<String>, i64, i64);
+/// A token's hash, client, scope, authorization map, label if it is an API key, audience as a JSON array if it has one, and the
+/// times of its issue and its expiry.
+pub(super) type TokenRow = (Vec<u8>, String, Option<String>, String, Option<String>, Option<String>, i64, i64);
 
 pub(super) fn client((_, stored, roles): &ClientRow) -> Result<Client, BackendError> {
     let mut roles: BTreeMap<RoleId, Option<Resources>> = parsed(roles)?;
@@ -38,13 +39,14 @@ pub(super) fn role((id, resources): &(String, String)) -> Result<Role, BackendEr
 }
 
 pub(super) fn token(
-    (hash, client_id, scope, authorization, api_key_label, issued_at, expires_at): TokenRow,
+    (hash, client_id, scope, authorization, api_key_label, audience, issued_at, expires_at): TokenRow,
 ) -> Result<(TokenHash, Claims), BackendError> {
     let hash = hash.try_into().map_err(|_| BackendError::new("a token's hash is not of its length"))?;
     let claims = Claims::new(ClientId::parse(client_id)?, time(issued_at), time(expires_at))
         .with_scope(scope.map(Scope::parse).transpose()?)
         .with_authorization(parsed(&authorization)?)
-        .with_api_key_label(api_key_label);
+        .with_api_key_label(api_key_label)
+        .with_audience(audience.map_or_else(|| Ok(Vec::<String>::new()), |audience| parsed(&audience))?);
     Ok((TokenHash::from_bytes(hash), claims))
 }
 
@@ -265,6 +267,7 @@ macro_rules! sql_store {
                     .bind(claims.scope().map(Scope::as_str))
                     .bind(json::text(claims.authorization()))
                     .bind(claims.api_key_label())
+                    .bind((!claims.audience().is_empty()).then(|| json::text(&claims.audience())))
                     .bind(sql::nanoseconds(claims.issued_at()))
                     .bind(sql::nanoseconds(claims.expires_at()));
                 self.execute(insert).await?;
@@ -287,6 +290,21 @@ macro_rules! sql_store {
                 Ok(())
             }
 
+            async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+                let deny = query(self.statements.deny())
+                    .bind(jti.as_bytes().as_slice())
+                    .bind(sql::nanoseconds(claims.expires_at()));
+                Ok(self.execute(deny).await? > 0)
+            }
+
+            async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+                let find = query(self.statements.is_denied())
+                    .bind(jti.as_bytes().as_slice())
+                    .bind(claims.client_id().as_str())
+                    .bind(sql::nanoseconds(claims.issued_at()));
+                Ok(within(self.deadline, find.fetch_optional(&self.readers)).await?.is_some())
+            }
+
             async fn list_tokens(
                 &self,
                 client_id: &ClientId,
@@ -299,8 +317,9 @@ macro_rules! sql_store {
 
             async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
                 let mut purged = 0;
-                let purges: [(fn(&Statements) -> _, _); 3] = [
+                let purges: [(fn(&Statements) -> _, _); 4] = [
                     (Statements::purge_tokens, now),
+                    (Statements::purge_denials, now),
                     (Statements::purge_claims, now),
                     (Statements::purge_uses, forgotten_uses(now)),
                 ];

@@ -16,6 +16,7 @@ use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 /// #[derive(Default)]
 /// struct Kept {
 ///     tokens: HashMap<TokenHash, Claims>,
+///     denied: HashMap<TokenHash, OffsetDateTime>,
 ///     revoked: HashMap<ClientId, OffsetDateTime>,
 /// }
 ///
@@ -44,6 +45,13 @@ use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 ///         *before = at.max(*before);
 ///         Ok(())
 ///     }
+///     async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+///         Ok(self.0.lock().unwrap().denied.insert(*jti, claims.expires_at()).is_none())
+///     }
+///     async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+///         let kept = self.0.lock().unwrap();
+///         Ok(kept.denied.contains_key(jti) || !kept.stands(claims))
+///     }
 ///     async fn list_tokens(&self, client_id: &ClientId, now: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
 ///         let kept = self.0.lock().unwrap();
 ///         let live = |claims: &Claims| claims.client_id() == client_id && claims.expires_at() > now && kept.stands(claims);
@@ -54,6 +62,7 @@ use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 ///         let expired = kept.tokens.iter().filter(|(_, claims)| claims.expires_at() <= now).map(|(hash, _)| *hash);
 ///         let expired: Vec<_> = expired.take(most).collect();
 ///         expired.iter().for_each(|hash| drop(kept.tokens.remove(hash)));
+///         kept.denied.retain(|_, expires_at| *expires_at > now);
 ///         Ok(expired.len())
 ///     }
 /// }
@@ -110,6 +119,27 @@ pub trait TokenStore: Send + Sync {
         at: OffsetDateTime,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
+    /// Ends a token that is not kept here, such as a JWT, by the hash of its [`jti`](Claims::jti), and remembers that until
+    /// [`Claims::expires_at`], when the token ends by itself. Whether this call ended it by itself, as in
+    /// [`revoke`](Self::revoke).
+    ///
+    /// Called once the token has been checked, so nobody fills the store with what there never was.
+    ///
+    /// # Errors
+    /// When the token may still stand. Whoever asked is told so, and has to ask again.
+    fn deny(&self, jti: &TokenHash, claims: &Claims) -> impl Future<Output = Result<bool, BackendError>> + Send;
+
+    /// Whether a token that is not kept here has been ended: it by itself, by the hash of its [`jti`](Claims::jti), or with all
+    /// of its client that were issued up to some later time ([`revoke_all`](Self::revoke_all)).
+    ///
+    /// Called whenever such a token is checked. It has to be right as soon as [`deny`](Self::deny) or
+    /// [`revoke_all`](Self::revoke_all) has returned, on any instance over the same data: `false` from one that is behind lets a
+    /// revoked token pass. From the token's [expiry](Claims::expires_at) on it may be either.
+    ///
+    /// # Errors
+    /// When the store cannot tell. It must not take that for `false`.
+    fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> impl Future<Output = Result<bool, BackendError>> + Send;
+
     /// The tokens of a client that stand and have not expired at `now`, in any order. Called for an administrator; it may
     /// take its time.
     ///
@@ -161,6 +191,16 @@ macro_rules! token_store_through {
                 $store.revoke_all(client_id, at).await
             }
 
+            async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+                let $this = self;
+                $store.deny(jti, claims).await
+            }
+
+            async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+                let $this = self;
+                $store.is_denied(jti, claims).await
+            }
+
             async fn list_tokens(
                 &self,
                 client_id: &ClientId,
@@ -207,6 +247,8 @@ trait ErasedTokenStore: Send + Sync {
     fn find<'a>(&'a self, hash: &'a TokenHash) -> Answer<'a, Option<Claims>>;
     fn revoke<'a>(&'a self, hash: &'a TokenHash) -> Answer<'a, bool>;
     fn revoke_all<'a>(&'a self, client_id: &'a ClientId, at: OffsetDateTime) -> Answer<'a, ()>;
+    fn deny<'a>(&'a self, jti: &'a TokenHash, claims: &'a Claims) -> Answer<'a, bool>;
+    fn is_denied<'a>(&'a self, jti: &'a TokenHash, claims: &'a Claims) -> Answer<'a, bool>;
     fn list_tokens<'a>(&'a self, client_id: &'a ClientId, now: OffsetDateTime) -> Answer<'a, Vec<(TokenHash, Claims)>>;
     fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Answer<'_, usize>;
 }
@@ -226,6 +268,14 @@ impl<S: TokenStore> ErasedTokenStore for S {
 
     fn revoke_all<'a>(&'a self, client_id: &'a ClientId, at: OffsetDateTime) -> Answer<'a, ()> {
         Box::pin(TokenStore::revoke_all(self, client_id, at))
+    }
+
+    fn deny<'a>(&'a self, jti: &'a TokenHash, claims: &'a Claims) -> Answer<'a, bool> {
+        Box::pin(TokenStore::deny(self, jti, claims))
+    }
+
+    fn is_denied<'a>(&'a self, jti: &'a TokenHash, claims: &'a Claims) -> Answer<'a, bool> {
+        Box::pin(TokenStore::is_denied(self, jti, claims))
     }
 
     fn list_tokens<'a>(&'a self, client_id: &'a ClientId, now: OffsetDateTime) -> Answer<'a, Vec<(TokenHash, Claims)>> {

@@ -58,6 +58,7 @@ pub(super) struct Client<'a> {
     /// In seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_credentials_grant_expiration: Option<u64>,
+    audience: &'a [String],
     tenants: &'a [TenantName],
     roles: Vec<&'a str>,
 }
@@ -84,6 +85,7 @@ impl<'a> Client<'a> {
             scope: client.scope().map(Scope::as_str),
             default_scope: client.default_scope().map(Scope::as_str),
             client_credentials_grant_expiration: client.client_credentials_grant_expiration().map(|d| d.as_secs()),
+            audience: client.audience(),
             tenants: client.tenants(),
             roles: client.roles().iter().map(|role| role.id().as_str()).collect(),
         }

@@ -232,6 +232,11 @@ impl Metadata {
                     let expiration = if value.is_null() { None } else { Some(duration(value).ok_or(EXPECTED)?) };
                     client.client_credentials_grant_expiration(expiration)
                 }
+                "audience" => {
+                    const EXPECTED: Error = Error::WrongMember("audience", "an array of texts is expected");
+                    let apis: Option<Vec<String>> = Deserialize::deserialize(value).map_err(|_| EXPECTED)?;
+                    client.audience(apis.unwrap_or_default())
+                }
                 name if READ_ONLY.contains(&name) => return Err(Error::ReadOnlyMember(Name::of(name))),
                 name => return Err(Error::UnknownMember(Name::of(name))),
             })

@@ -15,6 +15,7 @@ pub struct AuthenticatedRequest<'a> {
     /// Its place among the client's.
     secret: usize,
     scope: Option<Decoded<'a>>,
+    audience: Vec<Decoded<'a>>,
     received_at: OffsetDateTime,
 }
 
@@ -30,9 +31,10 @@ impl<'a> AuthenticatedRequest<'a> {
         client: Arc<Client>,
         secret: usize,
         scope: Option<Decoded<'a>>,
+        audience: Vec<Decoded<'a>>,
         received_at: OffsetDateTime,
     ) -> Self {
-        Self { client, secret, scope, received_at }
+        Self { client, secret, scope, audience, received_at }
     }
 
     /// The client that is asking.
@@ -73,18 +75,19 @@ impl<'a> AuthenticatedRequest<'a> {
         self.requested().map(|scope| distinct(scope).filter_map(named).collect()).unwrap_or_default()
     }
 
-    /// Decides what the client gets: whether it may use the grant (§5.2), which scope (§3.3), and for how long.
+    /// Decides what the client gets: whether it may use the grant (§5.2), which scope (§3.3), for which APIs (RFC 8707 §2), and
+    /// for how long.
     ///
     /// `existing` are those of [`AuthenticatedRequest::unassigned_tenants`] that exist.
     ///
     /// # Errors
-    /// When the client may not use the grant, or may not have all of the scope.
+    /// When the client may not use the grant, or may not have all of the scope or of the audience.
     pub fn authorize(self, existing: &[TenantName], config: &Config) -> Result<AuthorizedRequest, Error> {
         let client = &*self.client;
         if !client.seacatauth_credentials() {
             return Err(Error::GrantNotEnabled);
         }
-        let grant = match client.usual_grant(self.requested()) {
+        let grant = match client.usual_grant(self.requested(), &self.audience) {
             Some(usual) => usual.clone(),
             None => self.grant(existing, config)?,
         };
@@ -105,6 +108,9 @@ impl<'a> AuthenticatedRequest<'a> {
     /// Works out what the client gets (§3.3).
     fn grant(&self, existing: &[TenantName], config: &Config) -> Result<Arc<Grant>, Error> {
         let client = &*self.client;
+        if !self.audience.iter().all(|api| client.may_name(api)) {
+            return Err(Error::TargetNotAllowed);
+        }
         let mut granted =
             Granted { client, scope: String::with_capacity(self.requested().map_or(0, str::len)), tenants: Vec::new() };
         let mut any_tenant = false;
@@ -131,7 +137,8 @@ impl<'a> AuthenticatedRequest<'a> {
             scope: granted.scope(),
             authorization: Authorization::new(client.global().clone(), granted.tenants),
             api_key_label: None,
-            audience: None,
+            audience: self.audience.iter().map(|api| String::from(&**api)).collect(),
+            jti: None,
         });
         // What depends on tenants that are not assigned is not the client's alone to say.
         if existing.is_empty() {

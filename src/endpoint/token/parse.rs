@@ -12,6 +12,7 @@ use crate::{
 pub struct TokenRequest<'a> {
     authentication: ClientAuthentication<'a>,
     scope: Option<Decoded<'a>>,
+    audience: Vec<Decoded<'a>>,
     received_at: OffsetDateTime,
 }
 
@@ -21,9 +22,11 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// When it is over a limit of the configuration, or is not what §2.3, §3.2 and §4.4.2 ask for.
     pub fn parse(request: &Request<'a>, config: &Config) -> Result<Self, Error> {
-        // §2.3.1, §4.4.2
-        let names = ["grant_type", "scope", "client_id", "client_secret"];
-        let [grant_type, scope, client_id, client_secret] = form::parameters(form_post::form(request, config)?, names)?;
+        // §2.3.1, §4.4.2; RFC 8707 §2 for the two that may be there more than once.
+        let (names, lists) = (["grant_type", "scope", "client_id", "client_secret"], ["resource", "audience"]);
+        let form = form_post::form(request, config)?;
+        let ([grant_type, scope, client_id, client_secret], [resource, audience]) =
+            form::parameters_and_lists(form, names, lists)?;
         let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
         match grant_type.as_deref() {
             Some("client_credentials") => {}
@@ -38,7 +41,11 @@ impl<'a> TokenRequest<'a> {
                 return Err(Error::MalformedScope);
             }
         }
-        Ok(Self { authentication, scope, received_at: request.received_at })
+        if !resource.iter().all(|resource| is_resource(resource)) {
+            return Err(Error::MalformedTarget);
+        }
+        let audience = distinct(resource.into_iter().chain(audience));
+        Ok(Self { authentication, scope, audience, received_at: request.received_at })
     }
 
     /// The client identifier that the request claims, to look the client up by.
@@ -55,6 +62,26 @@ impl<'a> TokenRequest<'a> {
     /// When these are not the credentials of this client; a client that is not the one asked for counts as unknown.
     pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {
         let (client, secret) = self.authentication.authenticate(client, self.received_at, config)?;
-        Ok(AuthenticatedRequest::new(client, secret, self.scope, self.received_at))
+        Ok(AuthenticatedRequest::new(client, secret, self.scope, self.audience, self.received_at))
     }
+}
+
+/// RFC 8707 §2: an absolute URI without a fragment. All else about it is for the client's registration to say.
+fn is_resource(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)) && !text.contains('#')
+}
+
+/// Each of them once. Quadratic, in a number that `max_parameters` bounds.
+fn distinct<'a>(values: impl Iterator<Item = Decoded<'a>>) -> Vec<Decoded<'a>> {
+    let mut distinct: Vec<Decoded<'a>> = Vec::new();
+    for value in values {
+        if !distinct.iter().any(|earlier| **earlier == *value) {
+            distinct.push(value);
+        }
+    }
+    distinct
 }

@@ -261,6 +261,14 @@ impl TokenStore for Frail {
         Ok(())
     }
 
+    async fn deny(&self, _: &TokenHash, _: &Claims) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    async fn is_denied(&self, _: &TokenHash, _: &Claims) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
     async fn list_tokens(&self, _: &ClientId, _: OffsetDateTime) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
         Ok(Vec::new())
     }

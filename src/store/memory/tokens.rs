@@ -20,6 +20,8 @@ pub(super) struct Tokens {
     shards: [Mutex<Shard>; 16],
     /// Up to when all tokens of a client are revoked: one entry for each client to which that ever happened.
     revoked: RwLock<HashMap<ClientId, OffsetDateTime>>,
+    /// Until when a token counts that is not kept here and has been ended.
+    denied: Mutex<Expiring<OffsetDateTime, RandomState>>,
     /// Until when an id is claimed.
     replay: Mutex<Expiring<OffsetDateTime, RandomState>>,
 }
@@ -78,6 +80,21 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
+    async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        let mut denied = lock(&self.0.tokens.denied);
+        denied.forget_expired(claims.issued_at(), FORGOTTEN_AT_ONCE);
+        let is_new = denied.get(jti).is_none();
+        if is_new {
+            denied.insert(*jti, claims.expires_at());
+        }
+        Ok(is_new)
+    }
+
+    async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        let is_denied = lock(&self.0.tokens.denied).get(jti).is_some();
+        Ok(is_denied || !self.0.tokens.stands(claims))
+    }
+
     async fn list_tokens(
         &self,
         client_id: &ClientId,
@@ -108,6 +125,7 @@ impl TokenStore for MemoryStore {
                 left |= forgotten == part;
             }
         }
+        purged += lock(&self.0.tokens.denied).forget_expired(now, most - purged);
         Ok(purged + lock(&self.0.uses).forget(forgotten_uses(now), most - purged))
     }
 }

@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::SCHEMA_VERSION;
 
 /// The columns of a token, in the order of a [`TokenRow`](super::TokenRow).
-const TOKEN: &str = "hash, client_id, scope, resources, api_key_label, issued_at, expires_at";
+const TOKEN: &str = "hash, client_id, scope, resources, api_key_label, audience, issued_at, expires_at";
 
 /// What the two databases spell differently.
 pub(in crate::store) struct Dialect {
@@ -94,7 +94,7 @@ statements! {
         format!("SELECT id, resources FROM {}role WHERE id >= $1 AND id < $2 ORDER BY id", d.schema)
     };
     insert_token = |d| format!(
-        "INSERT INTO {}token ({TOKEN}) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO {}token ({TOKEN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         d.schema,
     );
     find_token = |d| format!("{} WHERE hash = $1 AND {}", token(d), stands(d));
@@ -105,8 +105,15 @@ statements! {
          ON CONFLICT (client_id) DO UPDATE SET revoked_at = excluded.revoked_at WHERE r.revoked_at < excluded.revoked_at",
         d.schema,
     );
+    deny = |d| format!("INSERT INTO {}denial (jti, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", d.schema);
+    is_denied = |d| format!(
+        "SELECT 1 FROM {0}denial WHERE jti = $1 \
+         UNION ALL SELECT 1 FROM {0}revocation WHERE client_id = $2 AND revoked_at >= $3 LIMIT 1",
+        d.schema,
+    );
     list_tokens = |d| format!("{} WHERE client_id = $1 AND expires_at > $2 AND {}", token(d), stands(d));
     purge_tokens = |d| purge(d, "token", "hash", "expires_at");
+    purge_denials = |d| purge(d, "denial", "jti", "expires_at");
     // An id can be claimed again once its claim has expired.
     claim = |d| format!(
         "INSERT INTO {0}claim AS c (id, expires_at) VALUES ($1, $2) \
@@ -195,6 +202,11 @@ impl Dialect {
             table("last_use", format!("id {text} PRIMARY KEY, used_at {integer} NOT NULL")),
             index("last_use_by_time", "last_use (used_at)"),
         ];
-        [first, secrets_and_api_keys]
+        let audiences_and_denials = vec![
+            format!("ALTER TABLE {schema}token {add_column} audience {text}"),
+            table("denial", format!("jti {bytes} PRIMARY KEY, expires_at {integer} NOT NULL")),
+            index("denial_by_expiry", "denial (expires_at)"),
+        ];
+        [first, secrets_and_api_keys, audiences_and_denials]
     }
 }
