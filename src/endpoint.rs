@@ -4,9 +4,11 @@ mod form_post;
 mod introspection;
 mod management;
 mod openapi;
+mod revocation;
 mod token;
 
-pub use introspection::handle_introspection_request;
+pub use introspection::{INTROSPECTION, handle_introspection_request};
 pub use management::handle_management_request;
 pub use openapi::OPENAPI;
+pub use revocation::handle_revocation_request;
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

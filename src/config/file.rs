@@ -16,7 +16,7 @@ const CLIENT_KEYS: [&str; 3] = [CACHE_EXPIRATION, CLIENT_SECRET_EXPIRATION, MAX_
 const ANY_DURATION: &str = "a duration such as `30 s`, `10m` or `600`, or `0` to keep nothing";
 const ANY_LIFETIME: &str = "a duration such as `90d` or `600`, or `0` for secrets that do not expire";
 /// The keys of the section `openidconnect`.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     EXPIRATION,
     MAX_EXPIRATION,
     BEARER_REALM,
@@ -25,6 +25,7 @@ const KEYS: [&str; 9] = [
     "max_parameters",
     "max_scope_tokens",
     "max_tenants",
+    "introspection_restricted",
     "unknown_client_secret_hash",
 ];
 
@@ -43,6 +44,9 @@ impl Config {
             "max_parameters" => self.max_parameters = limit()?,
             "max_scope_tokens" => self.max_scope_tokens = limit()?,
             "max_tenants" => self.max_tenants = limit()?,
+            "introspection_restricted" => {
+                self.introspection_restricted = value.parse().map_err(|_| wrong("`true` or `false`".into()))?;
+            }
             "unknown_client_secret_hash" => {
                 self.unknown_client_secret_hash = match value {
                     "generated" => ClientSecretHash::decoy(SecretClass::Generated),
