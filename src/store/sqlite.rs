@@ -188,3 +188,47 @@ fn dialect() -> Dialect {
 }
 
 sql_store!(SqliteStore);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_that_a_check_or_a_purge_asks_reads_a_whole_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("clients.db")).await.unwrap();
+        type Name = fn(&Statements) -> AssertSqlSafe<Arc<str>>;
+        let statements: [(Name, &[&str]); 7] = [
+            (Statements::find_token, &["t USING PRIMARY KEY (hash=?)", "r USING PRIMARY KEY (client_id=?)"]),
+            (Statements::revoke_token, &["t USING PRIMARY KEY (hash=?)", "r USING PRIMARY KEY (client_id=?)"]),
+            (
+                Statements::is_denied,
+                &["denial USING PRIMARY KEY (jti=?)", "revocation USING PRIMARY KEY (client_id=?)"],
+            ),
+            (Statements::list_tokens, &["t USING INDEX token_by_client (client_id=? AND expires_at>?)"]),
+            (
+                Statements::purge_tokens,
+                &["token USING PRIMARY KEY (hash=?)", "token USING COVERING INDEX token_by_expiry"],
+            ),
+            (
+                Statements::purge_denials,
+                &["denial USING PRIMARY KEY (jti=?)", "denial USING COVERING INDEX denial_by_expiry"],
+            ),
+            (
+                Statements::purge_claims,
+                &["claim USING PRIMARY KEY (id=?)", "claim USING COVERING INDEX claim_by_expiry"],
+            ),
+        ];
+        for (statement, searches) in statements {
+            let explain = format!("EXPLAIN QUERY PLAN {}", statement(&store.statements).0);
+            let plan: Vec<(i64, i64, i64, String)> =
+                query_as(AssertSqlSafe(explain)).fetch_all(&store.readers).await.unwrap();
+            let steps: Vec<_> = plan.into_iter().map(|(_, _, _, step)| step).collect();
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{steps:?}");
+            for search in searches {
+                assert!(steps.iter().any(|step| step.starts_with(&format!("SEARCH {search}"))), "{search}: {steps:?}");
+            }
+        }
+        store.close().await;
+    }
+}
