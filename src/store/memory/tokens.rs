@@ -169,4 +169,24 @@ mod tests {
         assert_eq!(left(), before.map(|count| count - FORGOTTEN_AT_ONCE));
         assert_eq!(store.purge_expired(now, usize::MAX).await.unwrap(), 10_000 - 16 * FORGOTTEN_AT_ONCE);
     }
+
+    #[tokio::test]
+    async fn denials_are_forgotten_a_few_at_a_time_once_their_tokens_have_expired_for_a_minute() {
+        let (store, at, second) = (MemoryStore::default(), OffsetDateTime::UNIX_EPOCH, Duration::from_secs(1));
+        let claims = Claims::new(ClientId::parse("a").unwrap(), at, at + 600 * second);
+        let jti = |n: u32| TokenHash::of(&n.to_string());
+        for n in 0..1000 {
+            assert!(store.deny(&jti(n), &claims).await.unwrap());
+        }
+        let later = |issued_at| Claims::new(ClientId::parse("b").unwrap(), issued_at, issued_at + 600 * second);
+        let left = || store.0.tokens.denied.read().unwrap().iter().count();
+        assert_eq!(store.purge_expired(at + 659 * second, usize::MAX).await.unwrap(), 0);
+        assert!(store.deny(&jti(1000), &later(at + 659 * second)).await.unwrap());
+        assert_eq!(left(), 1001);
+        assert_eq!(store.purge_expired(at + 700 * second, 100).await.unwrap(), 100);
+        assert!(store.deny(&jti(1001), &later(at + 700 * second)).await.unwrap());
+        assert_eq!(left(), 1002 - 100 - FORGOTTEN_AT_ONCE);
+        assert_eq!(store.purge_expired(at + 700 * second, usize::MAX).await.unwrap(), 900 - FORGOTTEN_AT_ONCE);
+        assert!(store.is_denied(&jti(1000), &later(at)).await.unwrap() && left() == 2);
+    }
 }
