@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{Authorization, BackendError, Claims, ClientId, Scope, TokenHash};
 
-/// Opaque tokens, which others are revoked, and claimed ids in Redis 7 or newer, or in what speaks like it: for as many servers as like.
+/// Opaque tokens, which others are revoked, and claimed ids in Redis 7 or newer, or in what speaks like it: for as many
+/// servers as like.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -19,7 +19,8 @@ use crate::{
     BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, client::is_client_id, json,
 };
 
-/// Clients, roles, opaque tokens, which others are revoked, and claimed ids in one file: for one machine, and for as many processes on it as like.
+/// Clients, roles, opaque tokens, which others are revoked, and claimed ids in one file: for one machine, and for as many
+/// processes on it as like.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;

@@ -4,8 +4,8 @@ use time::OffsetDateTime;
 
 use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 
-/// Keeps what opaque tokens say, each under the hash of its token, and which of the tokens that no store keeps, such as JWTs, have
-/// been ended before their time. The tokens themselves never get here.
+/// Keeps what opaque tokens say, each under the hash of its token, and which of the tokens that no store keeps, such as
+/// JWTs, have been ended before their time. The tokens themselves never get here.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -127,9 +127,9 @@ pub trait TokenStore: Send + Sync {
     /// Called once the token has been checked, so nobody fills the store with what there never was. Nothing else is known of
     /// the token or of its client here: there is no row of either to refer to.
     ///
-    /// It has to be remembered at least until [`Claims::expires_at`], when the token ends by itself by the clock of whoever checks
-    /// it. A store that forgets it by another clock, such as its own or that of a purge elsewhere, keeps it for longer than
-    /// these may differ, or the token comes back to life; the stores here keep it a minute longer.
+    /// It has to be remembered at least until [`Claims::expires_at`], when the token ends by itself by the clock of whoever
+    /// checks it. A store that forgets it by another clock, such as its own or that of a purge elsewhere, keeps it for
+    /// longer than these may differ, or the token comes back to life; the stores here keep it a minute longer.
     ///
     /// # Errors
     /// When the token may still stand. Whoever asked is told so, and has to ask again.
@@ -165,7 +165,8 @@ pub trait TokenStore: Send + Sync {
     ///
     /// Called from time to time beside the mints, again and again until none is left. A call that holds the mints up for as
     /// long as it runs is wrong, which is why it is bounded. Forgetting one that has not expired locks its client out, and
-    /// forgetting that one was denied lets it in again. A store whose rows go by themselves returns 0; one that keeps more than tokens may forget of that too, and counts it with them.
+    /// forgetting that one was denied lets it in again. A store whose rows go by themselves returns 0; one that keeps more
+    /// than tokens may forget of that too, and counts it with them.
     ///
     /// # Errors
     /// When it could not forget; some may be forgotten all the same.

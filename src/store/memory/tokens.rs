@@ -26,8 +26,8 @@ pub(super) struct Tokens {
     replay: Mutex<Expiring<OffsetDateTime, RandomState>>,
 }
 
-/// Tokens are random, and so are their hashes; the ids that are claimed or denied may come from others, who could choose them to
-/// collide.
+/// Tokens are random, and so are their hashes; the ids that are claimed or denied may come from others, who could choose
+/// them to collide.
 type Shard = Expiring<Claims, BuildHasherDefault<LastBytes>>;
 
 impl Expires for Claims {
