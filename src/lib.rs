@@ -44,8 +44,8 @@ pub use endpoint::{
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
-    TokenVerifier,
+    AnyTokenIssuer, AnyTokenVerifier, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey,
+    TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
