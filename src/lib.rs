@@ -57,6 +57,9 @@ pub use redis;
 pub use reply::Reply;
 pub use request::Request;
 pub use resource_server::{Requirements, ResourceServer};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use resource_server::{ResourceServerLayer, ResourceServerService};
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;

@@ -1,7 +1,11 @@
 //! The other side: checking a bearer token in front of an API (RFC 6750).
 
+#[cfg(feature = "tower")]
+mod layer;
 mod requirements;
 
+#[cfg(feature = "tower")]
+pub use layer::{ResourceServerLayer, ResourceServerService};
 pub use requirements::Requirements;
 
 use crate::{AnyTokenVerifier, Claims, Config, Error, Reply, Request, TokenVerifier, authentication::bearer};
