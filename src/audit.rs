@@ -61,6 +61,8 @@ pub enum AuditAction {
     RequestToken,
     /// A question about a token, which was refused.
     Introspect,
+    /// A call of an API behind a gateway, which was refused.
+    CallApi,
     /// A secret that is about to end was used.
     UseRetiringSecret,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
@@ -112,6 +114,7 @@ impl AuditAction {
             Self::ListClients | Self::ReadClient | Self::ListSecrets | Self::ListApiKeys | Self::ReadRole => true,
             Self::RequestToken
             | Self::Introspect
+            | Self::CallApi
             | Self::UseRetiringSecret
             | Self::Manage
             | Self::CreateClient

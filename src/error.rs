@@ -133,6 +133,12 @@ pub enum Error {
     /// The bearer token does not hold the resources that are required.
     #[error("the bearer token does not hold the resources that are required")]
     MissingResources,
+    /// What the bearer token says cannot stand in the headers of an answer.
+    #[error("what the bearer token says cannot stand in the headers of an answer")]
+    NotForHeaders,
+    /// The query of the URL is not percent-encoded UTF-8.
+    #[error("the query of the URL is not percent-encoded UTF-8")]
+    MalformedQuery,
     /// There is nothing at this path.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -222,6 +228,8 @@ impl Error {
             Self::MissingScope           => (403, InsufficientScope, "the bearer token does not have the scope that is required"),
             Self::MissingTenant          => (403, InsufficientScope, "the bearer token is not for the tenant that is required"),
             Self::MissingResources       => (403, InsufficientScope, "the bearer token does not hold the resources that are required"),
+            Self::NotForHeaders          => (403, InsufficientScope, "the bearer token says more than headers can hold: ask for fewer tenants"),
+            Self::MalformedQuery         => (400, InvalidRequest, "the query of the URL is not percent-encoded UTF-8"),
             Self::AlreadyExists(_)       => (409, Conflict, "there is one of this name already"),
             Self::TooManySecrets         => (409, Conflict, "there are too many live secrets: retire one first"),
             Self::StaleVersion           => (412, PreconditionFailed, "it has changed since it was read"),

@@ -40,8 +40,8 @@ pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, Tok
 pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
-    AuthenticatedRequest, AuthorizedRequest, OPENAPI, TokenRequest, TokenResponse, handle_introspection_request,
-    handle_management_request, handle_token_request,
+    AuthenticatedRequest, AuthorizedRequest, OPENAPI, TokenRequest, TokenResponse, handle_gateway_request,
+    handle_introspection_request, handle_management_request, handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{

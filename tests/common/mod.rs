@@ -26,8 +26,8 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, ClientRegistry, Config, Error, MemoryStore,
-    OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore, handle_introspection_request,
-    handle_management_request, handle_token_request, now,
+    OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore, handle_gateway_request,
+    handle_introspection_request, handle_management_request, handle_token_request, now,
 };
 use serde_json::Value;
 
@@ -154,6 +154,7 @@ async fn reply(server: &Server, path: &str, request: &Request<'_>) -> Reply {
     match path {
         "/token" | "/openidconnect/token" => handle_token_request(server, request).await,
         "/openidconnect/introspect" => handle_introspection_request(server, request).await,
+        "/nginx/introspect/openidconnect" => handle_gateway_request(server, request).await,
         _ => handle_management_request(server, request).await,
     }
 }
