@@ -21,6 +21,7 @@ mod provisioning;
 mod random;
 mod reply;
 mod request;
+mod resource_server;
 mod scope;
 mod secret;
 mod server;
@@ -40,12 +41,13 @@ pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
     AuthenticatedRequest, AuthorizedRequest, INTROSPECTION, OPENAPI, TokenRequest, TokenResponse,
-    handle_introspection_request, handle_management_request, handle_revocation_request, handle_token_request,
+    handle_gateway_request, handle_introspection_request, handle_management_request, handle_revocation_request,
+    handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
-    TokenVerifier,
+    AnyTokenIssuer, AnyTokenVerifier, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey,
+    TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
@@ -55,6 +57,10 @@ pub use random::RandomSource;
 pub use redis;
 pub use reply::Reply;
 pub use request::Request;
+pub use resource_server::{Requirements, ResourceServer};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use resource_server::{ResourceServerLayer, ResourceServerService};
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
