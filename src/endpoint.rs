@@ -1,12 +1,18 @@
-//! What a caller can ask for, one module an endpoint.
+//! What a caller can ask for, one module an endpoint, and where each of them is.
 
+mod any;
+mod endpoints;
 mod form_post;
 mod introspection;
 mod management;
+mod metadata;
 mod openapi;
 mod token;
 
+pub use any::handle_request;
+pub use endpoints::{Endpoint, EndpointError, Endpoints};
 pub use introspection::handle_introspection_request;
 pub use management::handle_management_request;
+pub use metadata::handle_metadata_request;
 pub use openapi::OPENAPI;
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};
