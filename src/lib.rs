@@ -15,6 +15,8 @@ mod duration;
 mod endpoint;
 mod error;
 mod form;
+#[cfg(feature = "http")]
+mod http;
 mod issuer;
 mod json;
 mod provisioning;
