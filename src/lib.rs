@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// The code in it is tested where it compiles.
+#![cfg_attr(any(not(doctest), feature = "tower"), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
@@ -26,6 +27,8 @@ mod request;
 mod scope;
 mod secret;
 mod server;
+#[cfg(feature = "tower")]
+mod service;
 mod store;
 mod text;
 mod token;
@@ -61,6 +64,9 @@ pub use request::Request;
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use service::AuthorizationService;
 /// The crate whose `PgPool` [`PostgresStore::with_pool`] takes.
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
