@@ -1,12 +1,14 @@
 //! What makes an access token.
 
 mod jwt;
+mod key_set;
 mod keys;
 mod opaque;
 
 use std::{fmt, future::Future, sync::Arc};
 
 pub use jwt::JwtIssuer;
+pub use key_set::KeySet;
 pub use keys::{KeyError, PublicJwk, SigningAlgorithm, SigningKey};
 pub use opaque::OpaqueIssuer;
 use time::OffsetDateTime;

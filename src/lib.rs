@@ -44,7 +44,7 @@ pub use endpoint::{
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
+    AnyTokenIssuer, JwtIssuer, KeyError, KeySet, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
     TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};

@@ -88,6 +88,9 @@ pub enum KeyError {
     /// The system's source of randomness failed.
     #[error("the system gave no random bytes")]
     NoRandomness,
+    /// A [`KeySet`](super::KeySet) cannot be rotated.
+    #[error("there is no next key, and one that nobody knows yet must not sign: set it, and rotate when it is known")]
+    NoNextKey,
 }
 
 impl SigningKey {
