@@ -144,7 +144,7 @@ async fn no_public_type_prints_a_secret() {
     let issuer = JwtIssuer::new("https://localhost", key);
     watch.print(&issuer);
     let claims = Claims::new(ClientId::parse("a").unwrap(), now(), now());
-    let token = issuer.sign(&claims).unwrap();
+    let token = issuer.issue(&claims).await.unwrap();
     watch.hide(token.expose().rsplit('.').next().unwrap());
     watch.print(&token);
     watch.print(&Reply::from(
