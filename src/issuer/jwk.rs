@@ -12,7 +12,7 @@ use ring::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
-use crate::json;
+use crate::json::{self, Object};
 
 /// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -208,7 +208,8 @@ struct Read {
 
 impl<'de> Deserialize<'de> for PublicJwk {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::deserialize(deserializer)?.public_jwk().map_err(serde::de::Error::custom)
+        let Object::<Read>(read) = Object::deserialize(deserializer)?;
+        read.public_jwk().map_err(serde::de::Error::custom)
     }
 }
 
@@ -395,7 +396,8 @@ mod tests {
             assert!(read(&key).is_err(), "{name}");
         }
         assert!(serde_json::from_str::<PublicJwk>(r#"{"kty":"OKP","crv":"Ed25519","x":"AA","x":"BB"}"#).is_err());
-        for text in ["", "{}", "[]", "null", "1"] {
+        let list = r#"["OKP","Ed25519",null,null,null,"1","","","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",""]"#;
+        for text in ["", "{}", "[]", "null", "1", list] {
             assert!(serde_json::from_str::<PublicJwk>(text).is_err(), "{text}");
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
 use super::{PublicJwk, SigningAlgorithm};
+use crate::json::Object;
 
 /// A JWK Set (RFC 7517 §5), as it is published and read: `{"keys": […]}`.
 ///
@@ -65,7 +66,7 @@ impl<'de> Deserialize<'de> for Jwks {
             Other(IgnoredAny),
         }
 
-        let Document { keys } = Document::deserialize(deserializer)?;
+        let Object(Document { keys }) = Object::deserialize(deserializer)?;
         if keys.len() > MAX_KEYS {
             return Err(serde::de::Error::custom(format_args!("there are more than {MAX_KEYS} keys")));
         }
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!(serde_json::from_value::<Jwks>(document(64)).unwrap().keys().len(), 64);
         assert!(serde_json::from_value::<Jwks>(document(65)).is_err());
         assert_eq!(serde_json::from_str::<Jwks>(r#"{"keys":[]}"#).unwrap(), Jwks::default());
-        for text in ["", "{}", "[]", r#"{"keys":{}}"#, r#"{"keys":null}"#, r#"{"keys":[],"keys":[]}"#] {
+        for text in ["", "{}", "[]", "[[]]", r#"{"keys":{}}"#, r#"{"keys":null}"#, r#"{"keys":[],"keys":[]}"#] {
             assert!(serde_json::from_str::<Jwks>(text).is_err(), "{text}");
         }
     }

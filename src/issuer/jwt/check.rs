@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, de::Visitor};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Authorization, Claims, ClientId, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present};
+use crate::{Authorization, Claims, ClientId, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present, json::Object};
 
 /// More has no token that a header of a request could carry.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
@@ -51,7 +51,7 @@ impl<'a> Jwt<'a> {
     /// The header, if it is one of an access token (RFC 9068 §4): nothing else that the same server signs is taken for one.
     pub(crate) fn header(&self) -> Option<JwtHeader> {
         let (header, _) = self.signed.split_once('.').filter(|(header, _)| header.len() <= MAX_HEADER_BYTES)?;
-        let header: JwtHeader = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        let Object::<JwtHeader>(header) = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
         let is_access_token = ["at+jwt", "application/at+jwt"].iter().any(|typ| header.typ.eq_ignore_ascii_case(typ));
         (is_access_token && !header.crit).then_some(header)
     }
@@ -65,7 +65,8 @@ impl<'a> Jwt<'a> {
             return None;
         }
         let payload = BASE64_URL_SAFE_NO_PAD.decode(self.payload).ok()?;
-        rules.claims(serde_json::from_slice(&payload).ok()?, now)
+        let Object(payload) = serde_json::from_slice(&payload).ok()?;
+        rules.claims(payload, now)
     }
 }
 
