@@ -45,13 +45,13 @@ pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
     AuthenticatedRequest, AuthorizedRequest, Endpoint, EndpointError, Endpoints, OPENAPI, TokenRequest, TokenResponse,
-    handle_introspection_request, handle_management_request, handle_metadata_request, handle_request,
-    handle_token_request,
+    handle_introspection_request, handle_jwks_request, handle_management_request, handle_metadata_request,
+    handle_request, handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnyTokenIssuer, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey, TokenIssuer,
-    TokenVerifier,
+    AnySigner, AnyTokenIssuer, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer, PublicJwk, Signer,
+    SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
