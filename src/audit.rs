@@ -61,6 +61,8 @@ pub enum AuditAction {
     RequestToken,
     /// A question about a token, which was refused.
     Introspect,
+    /// A client ends a token that it got.
+    RevokeToken,
     /// A secret that is about to end was used.
     UseRetiringSecret,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
@@ -112,6 +114,7 @@ impl AuditAction {
             Self::ListClients | Self::ReadClient | Self::ListSecrets | Self::ListApiKeys | Self::ReadRole => true,
             Self::RequestToken
             | Self::Introspect
+            | Self::RevokeToken
             | Self::UseRetiringSecret
             | Self::Manage
             | Self::CreateClient

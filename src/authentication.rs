@@ -8,7 +8,8 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    Client, Config, Error, StoredSecret, TokenEndpointAuthMethod, client::is_client_id, form::Decoded, request::Field,
+    AuthorizationServer, Client, ClientStore, Config, Error, StoredSecret, TokenEndpointAuthMethod,
+    client::is_client_id, form::Decoded, request::Field,
 };
 use basic::BasicCredentials;
 
@@ -99,6 +100,22 @@ impl<'a> ClientAuthentication<'a> {
             Self::Basic(_) => TokenEndpointAuthMethod::ClientSecretBasic,
             Self::Post { .. } => TokenEndpointAuthMethod::ClientSecretPost,
         }
+    }
+}
+
+impl<S: ClientStore, T> AuthorizationServer<S, T> {
+    /// The client whose credentials these are, at an endpoint that asks for no more than who it is.
+    pub(crate) async fn authenticate(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Client>, Error> {
+        let client = self.store().find_client(authentication.client_id()).await?;
+        let (client, secret) = authentication.authenticate(client, now, self.config())?;
+        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secrets().get(secret)) {
+            uses.secret(secret, now);
+        }
+        Ok(client)
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) use value::Value;
 /// | `max_parameters` | `32` | a form or a query of more parameters is answered with 400, unread |
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
+/// | `introspection_restricted` | `false` | whether a client needs the resource [`INTROSPECTION`](crate::INTROSPECTION) to ask what a token says; else it is enough to be a client |
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
 /// | `jwks_max_age` | `5m` | how long the public keys of the server may be kept by whoever has read them: a new key must be published for as long before it signs |
 /// | `cache_expiration`, in `seacatauth:client` | `30s` | how long clients are kept in memory by a host that has `Cached` over its store; `0`: not at all |
@@ -58,6 +59,7 @@ pub struct Config {
     max_parameters: usize,
     max_scope_tokens: usize,
     max_tenants: usize,
+    introspection_restricted: bool,
     unknown_client_secret_hash: ClientSecretHash,
     jwks_max_age: Duration,
     cache_expiration: Duration,
@@ -76,6 +78,7 @@ impl Default for Config {
             max_parameters: 32,
             max_scope_tokens: 64,
             max_tenants: 256,
+            introspection_restricted: false,
             unknown_client_secret_hash: ClientSecretHash::decoy(SecretClass::Generated),
             jwks_max_age: Duration::from_secs(5 * 60),
             cache_expiration: Duration::from_secs(30),
@@ -158,6 +161,12 @@ impl Config {
     /// When it is zero.
     pub fn with_max_tenants(self, max_tenants: usize) -> Result<Self, ConfigError> {
         Self { max_tenants, ..self }.checked()
+    }
+
+    /// Sets whether a client needs the resource [`INTROSPECTION`](crate::INTROSPECTION) to ask what a token says.
+    #[must_use]
+    pub fn with_introspection_restricted(self, introspection_restricted: bool) -> Self {
+        Self { introspection_restricted, ..self }
     }
 
     /// Sets what the secret in a request for an unknown client is compared with: a hash as costly as those of known clients.
@@ -259,6 +268,12 @@ impl Config {
     #[must_use]
     pub const fn client_secret_expiration(&self) -> Option<Duration> {
         self.client_secret_expiration
+    }
+
+    /// Whether a client needs the resource [`INTROSPECTION`](crate::INTROSPECTION) to ask what a token says.
+    #[must_use]
+    pub const fn introspection_restricted(&self) -> bool {
+        self.introspection_restricted
     }
 
     /// How many secrets of a client can count at a time.

@@ -26,6 +26,7 @@
 )]
 
 mod clients;
+mod denials;
 mod registry;
 mod replay;
 mod tokens;
@@ -92,6 +93,11 @@ pub fn token_store<S: TokenStore + 'static>(make: impl AsyncFn() -> S) {
         tokens::revoke_all_races_with_mints(make().await).await;
         tokens::lists_what_stands(&make().await).await;
         tokens::purges_what_has_expired_and_nothing_else(&make().await).await;
+        denials::denies_once(&make().await).await;
+        denials::racing_denials_one_wins(make().await).await;
+        denials::revoke_all_denies_by_date(&make().await).await;
+        denials::revoke_all_denies_for_good(&make().await).await;
+        denials::remembers_denials_until_the_tokens_expire(&make().await).await;
     });
 }
 

@@ -8,13 +8,15 @@ mod jwks;
 mod management;
 mod metadata;
 mod openapi;
+mod revocation;
 mod token;
 
 pub use any::handle_request;
 pub use endpoints::{Endpoint, EndpointError, Endpoints};
-pub use introspection::handle_introspection_request;
+pub use introspection::{INTROSPECTION, handle_introspection_request};
 pub use jwks::handle_jwks_request;
 pub use management::handle_management_request;
 pub use metadata::handle_metadata_request;
 pub use openapi::OPENAPI;
+pub use revocation::handle_revocation_request;
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

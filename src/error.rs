@@ -109,6 +109,13 @@ pub enum Error {
     #[error("the scope asks for a tenant and the client has none")]
     NoTenantAssigned,
 
+    /// The token was issued to another client.
+    #[error("the token was issued to another client")]
+    NotItsToken,
+    /// The issuer keeps its tokens elsewhere than in the store of the server.
+    #[error("the issuer keeps its tokens elsewhere than in the store of the server")]
+    UnsupportedTokenType,
+
     /// There is no bearer token.
     #[error("there is no bearer token")]
     NoToken,
@@ -172,7 +179,7 @@ impl Error {
     pub fn response(&self) -> ErrorResponse {
         use ErrorCode::{
             Conflict, InsufficientScope, InvalidClient, InvalidClientMetadata, InvalidRequest, InvalidScope, InvalidTarget, InvalidToken, NotFound,
-            PreconditionFailed, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType,
+            PreconditionFailed, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType, UnsupportedTokenType,
         };
         let (status, error, error_description) = match self {
             Self::MethodNotAllowed(_)    => (405, InvalidRequest, "the method is not allowed here"),
@@ -206,6 +213,8 @@ impl Error {
             | Self::NoTenantAssigned     => (400, InvalidScope, "the scope is not allowed for this client"),
             Self::MalformedTarget        => (400, InvalidTarget, "a resource must be an absolute URI without a fragment"),
             Self::TargetNotAllowed       => (400, InvalidTarget, "the client may not name this resource or audience"),
+            Self::NotItsToken            => (400, UnauthorizedClient, "the token was issued to another client"),
+            Self::UnsupportedTokenType   => (400, UnsupportedTokenType, "this kind of token cannot be revoked here"),
             Self::NoToken                => (401, InvalidToken, "a bearer token is required"),
             Self::MalformedToken         => (400, InvalidRequest, "the Authorization header cannot hold a bearer token"),
             Self::InvalidToken           => (401, InvalidToken, "the bearer token is not valid"),
@@ -304,6 +313,8 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// The server does not support the grant type.
     UnsupportedGrantType,
+    /// The server cannot revoke this kind of token (RFC 7009 §2.2.1).
+    UnsupportedTokenType,
     /// The scope is malformed, unknown, or exceeds what the client may have.
     InvalidScope,
     /// A requested resource or audience is malformed or not allowed (RFC 8707 §2).

@@ -44,9 +44,9 @@ pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, Tok
 pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
-    AuthenticatedRequest, AuthorizedRequest, Endpoint, EndpointError, Endpoints, OPENAPI, TokenRequest, TokenResponse,
-    handle_introspection_request, handle_jwks_request, handle_management_request, handle_metadata_request,
-    handle_request, handle_token_request,
+    AuthenticatedRequest, AuthorizedRequest, Endpoint, EndpointError, Endpoints, INTROSPECTION, OPENAPI, TokenRequest,
+    TokenResponse, handle_introspection_request, handle_jwks_request, handle_management_request,
+    handle_metadata_request, handle_request, handle_revocation_request, handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{

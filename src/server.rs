@@ -2,8 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use time::OffsetDateTime;
+
 use crate::{
-    AnyClientStore, AnyTokenIssuer, AuditSink, BackendError, ClientRegistry, Config, RandomSource, uses::Uses,
+    AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
+    RandomSource, uses::Uses,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -82,6 +85,13 @@ impl<S, T> AuthorizationServer<S, T> {
     /// What takes the events of this server, if anything does.
     pub(crate) fn audit(&self) -> Option<&dyn AuditSink> {
         self.audit.as_deref()
+    }
+
+    /// Tells the audit that somebody was refused of whom nobody knows who it is.
+    pub(crate) fn record_refusal(&self, time: OffsetDateTime, action: AuditAction, cause: &Error) {
+        if let Some(sink) = self.audit() {
+            sink.record(&AuditEvent { time, actor: None, action, client_id: None, target: None, cause: Some(cause) });
+        }
     }
 }
 

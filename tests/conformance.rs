@@ -6,7 +6,7 @@
 mod custom_store;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
@@ -57,7 +57,7 @@ fn the_custom_store_of_the_example() {
     let (_, store) = example.split_once("// [store]\n").unwrap();
     let (store, _) = store.split_once("// [end]").unwrap();
     let lines = store.lines().filter(|line| !line.trim().is_empty()).count();
-    assert!(lines <= 40, "{lines} lines");
+    assert!(lines <= 50, "{lines} lines");
 }
 
 /// What a broken store does wrong.
@@ -68,6 +68,8 @@ enum Fault {
     DropsRoles,
     NamesEveryTenant,
     ForgetsScope,
+    ForgetsAudience,
+    SortsAudience,
     RevokesForever,
     RevokesTwice,
     RevokesAllByWrite,
@@ -76,6 +78,16 @@ enum Fault {
     ListsOthers,
     PurgesTooMuch,
     PurgesTheLiving,
+    DeniesNothing,
+    DeniesTheClient,
+    DeniesForever,
+    DeniesByLookingFirst,
+    DeniesNoneByDate,
+    DeniesAllByDate,
+    DeniesByLastDate,
+    PurgesDenials,
+    PurgesTooManyDenials,
+    DeniesInPlaceOfOthers,
     ClaimsTwice,
     ClaimsRace,
     ClaimsForgotten,
@@ -102,13 +114,16 @@ struct Broken {
     store: MemoryStore,
     fault: Fault,
     inserted: Arc<Mutex<Vec<(TokenHash, Claims)>>>,
+    denied: Arc<Mutex<BTreeMap<TokenHash, OffsetDateTime>>>,
+    revoked: Arc<Mutex<BTreeMap<ClientId, OffsetDateTime>>>,
     claimed: Arc<Mutex<Vec<(String, OffsetDateTime)>>>,
     used: Arc<Mutex<BTreeMap<String, OffsetDateTime>>>,
 }
 
 impl Broken {
     fn new(store: MemoryStore, fault: Fault) -> Self {
-        Self { store, fault, inserted: Arc::default(), claimed: Arc::default(), used: Arc::default() }
+        let (inserted, denied, revoked) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, fault, inserted, denied, revoked, claimed: Arc::default(), used: Arc::default() }
     }
 
     fn inserted(&self) -> Vec<(TokenHash, Claims)> {
@@ -142,7 +157,15 @@ impl ClientStore for Broken {
 impl TokenStore for Broken {
     async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
         self.inserted.lock().unwrap().push((hash, claims.clone()));
-        let claims = if self.fault == Fault::ForgetsScope { claims.with_scope(None) } else { claims };
+        let claims = match self.fault {
+            Fault::ForgetsScope => claims.with_scope(None),
+            Fault::ForgetsAudience => claims.with_audience([""; 0]),
+            Fault::SortsAudience => {
+                let apis: BTreeSet<_> = claims.audience().iter().cloned().collect();
+                claims.with_audience(apis)
+            }
+            _ => claims,
+        };
         self.store.insert(hash, claims).await
     }
 
@@ -164,6 +187,7 @@ impl TokenStore for Broken {
     }
 
     async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
+        self.revoked.lock().unwrap().insert(client_id.clone(), at);
         match self.fault {
             // By deleting the rows that are there, which is what comes to mind first.
             Fault::RevokesAllByWrite => {
@@ -190,11 +214,44 @@ impl TokenStore for Broken {
     }
 
     async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-        self.store.deny(jti, claims).await
+        match self.fault {
+            Fault::DeniesTheClient => {
+                let stood = !self.store.is_denied(jti, claims).await?;
+                self.store.revoke_all(claims.client_id(), claims.issued_at()).await?;
+                Ok(stood)
+            }
+            Fault::DeniesForever => self.store.deny(jti, claims).await.map(|_| true),
+            Fault::DeniesByLookingFirst => {
+                let stood = !self.store.is_denied(jti, claims).await?;
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                self.store.deny(jti, claims).await?;
+                Ok(stood)
+            }
+            Fault::PurgesDenials | Fault::PurgesTooManyDenials | Fault::DeniesInPlaceOfOthers => {
+                let mut denied = self.denied.lock().unwrap();
+                if self.fault == Fault::DeniesInPlaceOfOthers {
+                    // What expires before this one is taken for expired.
+                    denied.retain(|_, expires_at| *expires_at >= claims.expires_at());
+                }
+                Ok(denied.insert(*jti, claims.expires_at()).is_none())
+            }
+            _ => self.store.deny(jti, claims).await,
+        }
     }
 
     async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-        self.store.is_denied(jti, claims).await
+        let is_denied = self.store.is_denied(jti, claims).await?;
+        let revoked = self.revoked.lock().unwrap().get(claims.client_id()).copied();
+        // As if all tokens of its client had never been revoked.
+        let nobodys = Claims::new(ClientId::parse("nobody").unwrap(), claims.issued_at(), claims.expires_at());
+        let by_itself = self.store.is_denied(jti, &nobodys).await? || self.denied.lock().unwrap().contains_key(jti);
+        Ok(match self.fault {
+            Fault::DeniesNothing => false,
+            Fault::DeniesNoneByDate => by_itself,
+            Fault::DeniesAllByDate => is_denied || revoked.is_some(),
+            Fault::DeniesByLastDate => by_itself || revoked.is_some_and(|at| claims.issued_at() <= at),
+            _ => is_denied || by_itself,
+        })
     }
 
     async fn list_tokens(
@@ -216,6 +273,19 @@ impl TokenStore for Broken {
                     self.store.revoke(&hash).await?;
                 }
                 Ok(0)
+            }
+            Fault::PurgesDenials => {
+                self.denied.lock().unwrap().clear();
+                self.store.purge_expired(now, most).await
+            }
+            Fault::PurgesTooManyDenials => {
+                let expired = {
+                    let mut denied = self.denied.lock().unwrap();
+                    let before = denied.len();
+                    denied.retain(|_, expires_at| *expires_at > now);
+                    before - denied.len()
+                };
+                Ok(expired + self.store.purge_expired(now, most).await?)
             }
             _ => self.store.purge_expired(now, most).await,
         }
@@ -362,7 +432,7 @@ fn a_broken_store_fails_by_name() {
     let claims = |fault| conformance::replay_store(async move || Broken::new(MemoryStore::default(), fault));
     type Suite<'a> = &'a dyn Fn(Fault);
     let registry = |fault| conformance::client_registry(async move || Broken::new(MemoryStore::default(), fault));
-    let cases: [(Fault, Suite<'_>, &str); 31] = [
+    let cases: [(Fault, Suite<'_>, &str); 43] = [
         (Fault::RegistersOver, &registry, "registers_once"),
         (Fault::RegistersByLookingFirst, &registry, "racing_registrations_one_wins"),
         (Fault::UpdatesBlindly, &registry, "updates_what_was_read"),
@@ -383,6 +453,8 @@ fn a_broken_store_fails_by_name() {
         (Fault::DropsRoles, &clients, "finds_what_is_there"),
         (Fault::NamesEveryTenant, &clients, "names_only_tenants_that_exist"),
         (Fault::ForgetsScope, &tokens, "keeps_all_that_a_token_says"),
+        (Fault::ForgetsAudience, &tokens, "keeps_all_that_a_token_says"),
+        (Fault::SortsAudience, &tokens, "keeps_all_that_a_token_says"),
         (Fault::RevokesForever, &tokens, "revokes_once"),
         (Fault::RevokesTwice, &tokens, "racing_revocations_one_wins"),
         (Fault::RevokesAllByWrite, &tokens, "revoke_all_is_dated"),
@@ -391,6 +463,16 @@ fn a_broken_store_fails_by_name() {
         (Fault::ListsOthers, &tokens, "lists_what_stands"),
         (Fault::PurgesTooMuch, &tokens, "purges_what_has_expired_and_nothing_else"),
         (Fault::PurgesTheLiving, &tokens, "purges_what_has_expired_and_nothing_else"),
+        (Fault::DeniesNothing, &tokens, "denies_once"),
+        (Fault::DeniesTheClient, &tokens, "denies_once"),
+        (Fault::DeniesForever, &tokens, "denies_once"),
+        (Fault::DeniesByLookingFirst, &tokens, "racing_denials_one_wins"),
+        (Fault::DeniesNoneByDate, &tokens, "revoke_all_denies_by_date"),
+        (Fault::DeniesAllByDate, &tokens, "revoke_all_denies_by_date"),
+        (Fault::DeniesByLastDate, &tokens, "revoke_all_denies_for_good"),
+        (Fault::PurgesDenials, &tokens, "remembers_denials_until_the_tokens_expire"),
+        (Fault::PurgesTooManyDenials, &tokens, "remembers_denials_until_the_tokens_expire"),
+        (Fault::DeniesInPlaceOfOthers, &tokens, "remembers_denials_until_the_tokens_expire"),
         (Fault::ClaimsTwice, &claims, "claims_once"),
         (Fault::ClaimsRace, &claims, "racing_claims_one_wins"),
         (Fault::ClaimsForgotten, &claims, "lets_go_after_expiry"),

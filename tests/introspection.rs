@@ -47,10 +47,10 @@ fn jwt(audience: Option<&str>) -> AnyTokenIssuer {
 fn rfc7662_2_2_what_a_token_says() {
     let opaque = |store| AnyTokenIssuer::new(OpaqueIssuer::new(store));
     let api = "https://api.example.com";
-    for (served, aud) in [
-        (served(Config::default(), opaque), None),
-        (served(Config::default(), |_| jwt(None)), None),
-        (served(Config::default(), |_| jwt(Some(api))), Some(api)),
+    for (served, aud, is_kept) in [
+        (served(Config::default(), opaque), None, true),
+        (served(Config::default(), |_| jwt(None)), None, false),
+        (served(Config::default(), |_| jwt(Some(api))), Some(api), false),
     ] {
         let token = token(&served, "basic", "read+tenant:acme");
         let said = introspect(&served, &token).json();
@@ -63,6 +63,10 @@ fn rfc7662_2_2_what_a_token_says() {
         });
         if let Some(aud) = aud {
             expected["aud"] = aud.into();
+        }
+        if !is_kept {
+            assert_eq!(said["jti"].as_str().map(str::len), Some(22));
+            expected["jti"] = said["jti"].clone();
         }
         assert_eq!(said, expected);
     }
@@ -96,7 +100,7 @@ fn rfc7662_2_1_the_caller_authenticates() {
         ask(&form).credentials("unknown", SECRET),
         ask(&form).credentials("expired", SECRET),
         ask(&form).credentials("post", SECRET),
-        ask(&form).bearer(&token),
+        // Whoever has credentials in the body does not ask by a bearer token.
     ] {
         SERVER.ask(&refused).refused(401, "invalid_client");
     }
@@ -113,5 +117,36 @@ fn rfc7662_2_1_the_caller_authenticates() {
         (ask(&"x".repeat(17_000)).credentials("basic", SECRET), 413),
     ] {
         SERVER.ask(&refused).refused(status, "invalid_request");
+    }
+}
+
+#[test]
+fn rfc7662_2_1_a_bearer_token_with_the_resource() {
+    let mine = token(&SERVER, "basic", "read");
+    let form = format!("token={mine}");
+    let asker = token(&SERVER, "introspector", "read");
+    assert_eq!(SERVER.ask(&ask(&form).bearer(&asker)).json()["client_id"], "basic");
+    assert_eq!(SERVER.ask(&ask("token=unknown").bearer(&asker)).raw, br#"{"active":false}"#);
+    SERVER.ask(&ask(&form).bearer(&mine)).refused(403, "insufficient_scope");
+    SERVER.ask(&ask(&form).bearer("unknown")).refused(401, "invalid_token");
+    SERVER.ask(&ask("").bearer(&asker)).refused(400, "invalid_request");
+    let elsewhere = token(&SERVER, "introspector", "read&audience=api");
+    SERVER.ask(&ask(&form).bearer(&elsewhere)).refused(401, "invalid_token");
+    // In one way only.
+    let twice = format!("{form}&client_id=post&client_secret={SECRET}");
+    SERVER.ask(&ask(&twice).bearer(&asker)).refused(400, "invalid_request");
+}
+
+#[test]
+fn a_host_restricts_who_may_ask() {
+    let restricted = served(Config::default().with_introspection_restricted(true), |store| {
+        AnyTokenIssuer::new(OpaqueIssuer::new(store))
+    });
+    let mine = token(&restricted, "basic", "read");
+    let form = ask(&format!("token={mine}"));
+    restricted.ask(&form.clone().credentials("basic", SECRET)).refused(403, "insufficient_scope");
+    restricted.ask(&form.clone().credentials("basic", "wrong")).refused(401, "invalid_client");
+    for may in ["introspector", "superuser"] {
+        assert_eq!(restricted.ask(&form.clone().credentials(may, SECRET)).json()["active"], true, "{may}");
     }
 }

@@ -2,8 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-#[path = "common/first_version.rs"]
-mod first_version;
+#[path = "common/earlier_versions.rs"]
+mod earlier_versions;
 #[path = "common/servers.rs"]
 mod servers;
 
@@ -16,7 +16,7 @@ use client_credentials::{
     Claims, Client, ClientId, ClientRegistry as _, ClientStore as _, PostgresStore, Registered, Role, TokenHash,
     TokenStore as _, conformance, now,
 };
-use first_version::{ROWS, is_up_to_date};
+use earlier_versions::{ROWS, SECOND_ROWS, is_up_to_date};
 use servers::{POSTGRES, Postgres};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
@@ -36,12 +36,28 @@ const FIRST_VERSION: &str = r#"
     INSERT INTO token VALUES (decode(repeat('00', 32), 'hex'), 'a', 'read', '{"acme": ["edit"]}', 0, 9000000000000000000);
 "#;
 
-/// What an update that was cut short may have left behind.
-const LEFT_BEHIND: [&str; 3] = [
-    "",
-    r#"ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C""#,
-    r#"ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C";
-       CREATE TABLE last_use (id text COLLATE "C" PRIMARY KEY, used_at bigint NOT NULL)"#,
+/// What the second version has added to the tables.
+const SECOND_VERSION: &str = r#"
+    ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C";
+    CREATE TABLE last_use (id text COLLATE "C" PRIMARY KEY, used_at bigint NOT NULL);
+    CREATE INDEX last_use_by_time ON last_use (used_at);
+    INSERT INTO schema_version VALUES (2);
+"#;
+
+/// What has been done since the first version, also by updates that were cut short.
+const SINCE: [&[&str]; 6] = [
+    &[],
+    &[r#"ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C""#],
+    &[r#"ALTER TABLE token ADD COLUMN api_key_label text COLLATE "C";
+         CREATE TABLE last_use (id text COLLATE "C" PRIMARY KEY, used_at bigint NOT NULL)"#],
+    &[SECOND_VERSION, SECOND_ROWS],
+    &[SECOND_VERSION, SECOND_ROWS, r#"ALTER TABLE token ADD COLUMN audience text COLLATE "C""#],
+    &[
+        SECOND_VERSION,
+        SECOND_ROWS,
+        r#"ALTER TABLE token ADD COLUMN audience text COLLATE "C";
+       CREATE TABLE denial (jti bytea PRIMARY KEY, expires_at bigint NOT NULL)"#,
+    ],
 ];
 
 async fn connect(postgres: &Postgres) -> PostgresStore {
@@ -84,6 +100,13 @@ async fn instances_that_start_together_agree_on_tables_and_clients() {
         stores[1].insert(hash, claims).await.unwrap();
         assert!(stores[2].find(&hash).await.unwrap().is_some() && stores[3].revoke(&hash).await.unwrap());
         assert!(stores[0].find(&hash).await.unwrap().is_none(), "what one revokes no other accepts");
+        let (jti, claims) = (TokenHash::of("jti"), Claims::new(ClientId::parse("a").unwrap(), now(), now()));
+        assert!(!stores[1].is_denied(&jti, &claims).await.unwrap() && stores[0].deny(&jti, &claims).await.unwrap());
+        assert!(stores[1].is_denied(&jti, &claims).await.unwrap() && !stores[1].deny(&jti, &claims).await.unwrap());
+        let another = TokenHash::of("another jti");
+        assert!(!stores[2].is_denied(&another, &claims).await.unwrap(), "it is that one alone");
+        stores[0].revoke_all(claims.client_id(), claims.issued_at()).await.unwrap();
+        assert!(stores[2].is_denied(&another, &claims).await.unwrap(), "and now all of the client");
     }
 }
 
@@ -123,9 +146,9 @@ async fn tables_of_a_newer_version_are_refused() {
     assert!(error.source().unwrap().to_string().contains("newer version"), "{error:?}");
 }
 
-/// A mint is one look-up by key. With ten thousand clients, roles and tokens the plans say so.
+/// A mint is one look-up by key, and a check two. With ten thousand clients, roles, tokens and denials the plans say so.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_a_mint_asks_reads_a_whole_table() {
+async fn nothing_that_a_mint_or_a_check_asks_reads_a_whole_table() {
     let Some(postgres) = &*POSTGRES else { return };
     let pool = PgPool::connect(&postgres.url()).await.unwrap();
     let store = PostgresStore::with_pool(pool.clone(), "plans").await.unwrap();
@@ -134,6 +157,8 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
         "INSERT INTO plans.role SELECT 'acme/r' || n, '[\"r\"]' FROM generate_series(1, 10000) n".into(),
         format!("INSERT INTO plans.client SELECT 'c' || n, NULL, n, '{}' FROM generate_series(1, 10000) n", client.to_stored()),
         "INSERT INTO plans.token SELECT sha256(n::text::bytea), 'c' || n, NULL, '{}', n, n FROM generate_series(1, 10000) n".into(),
+        "INSERT INTO plans.denial SELECT sha256(n::text::bytea), n FROM generate_series(1, 10000) n".into(),
+        "INSERT INTO plans.revocation SELECT 'r' || n, n FROM generate_series(1, 10000) n".into(),
         "INSERT INTO plans.last_use SELECT n, n FROM generate_series(1, 10000) n".into(),
         "ANALYZE".into(),
         // What the statements did since, as the server has counted it.
@@ -149,13 +174,17 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
         let claims = Claims::new(found.client_id().clone(), now(), now() + Duration::from_secs(60));
         store.insert(hash, claims).await.unwrap();
         assert!(store.find(&hash).await.unwrap().is_some() && store.revoke(&hash).await.unwrap());
+        let claims = Claims::new(found.client_id().clone(), now(), now() + Duration::from_secs(60));
+        assert!(!store.is_denied(&hash, &claims).await.unwrap() && store.deny(&hash, &claims).await.unwrap());
+        assert!(store.is_denied(&hash, &claims).await.unwrap());
     }
     assert_eq!(store.purge_expired(now(), 1200).await.unwrap(), 1200);
     for n in 1..=20 {
         store.record_uses(&[(format!("{n}"), now()), (format!("new {n}"), now())]).await.unwrap();
         assert!(store.last_uses(&[format!("{n}")]).await.unwrap()[0].is_some());
     }
-    // What expired of the tokens and the uses, a part of it at a time.
+    // What expired of the tokens, the denials and the uses, a part of it at a time.
+    assert_eq!(store.purge_expired(now(), 10_000).await.unwrap(), 10_000);
     assert_eq!(store.purge_expired(now(), 10_000).await.unwrap(), 10_000);
     assert_eq!(store.purge_expired(now(), 10_000).await.unwrap(), 10_000 - 1200 - 20);
     // A connection reports what it did when it is idle for a second, or ends.
@@ -173,7 +202,7 @@ async fn nothing_that_a_mint_asks_reads_a_whole_table() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     for (name, read, scans) in counts {
-        let by_key = matches!(name.as_str(), "client" | "role" | "token" | "last_use");
+        let by_key = matches!(name.as_str(), "client" | "role" | "token" | "denial" | "revocation" | "last_use");
         assert!(read < 1000 && (!by_key || scans >= 20), "{name}: {read} rows read in sequence, {scans} look-ups");
     }
 }
@@ -198,13 +227,12 @@ async fn a_killed_server_is_an_error_within_the_deadline_and_back_after_its_rest
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_of_the_first_version_are_brought_up_to_date_by_all_that_start_together() {
+async fn tables_of_an_earlier_version_are_brought_up_to_date_by_all_that_start_together() {
     let Some(postgres) = &*POSTGRES else { return };
     let pool = PgPool::connect(&postgres.url()).await.unwrap();
-    for (n, left_behind) in LEFT_BEHIND.iter().cycle().take(9).enumerate() {
-        let schema = format!("first_{n}");
-        let statements =
-            format!("CREATE SCHEMA {schema}; SET search_path TO {schema}; {FIRST_VERSION} {ROWS} {left_behind}");
+    for (n, since) in SINCE.iter().cycle().take(12).enumerate() {
+        let (schema, since) = (format!("earlier_{n}"), since.concat());
+        let statements = format!("CREATE SCHEMA {schema}; SET search_path TO {schema}; {FIRST_VERSION} {ROWS} {since}");
         let mut connection = PgConnection::connect(&postgres.url()).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
         let start = || PostgresStore::with_pool(pool.clone(), &schema);
@@ -214,6 +242,6 @@ async fn tables_of_the_first_version_are_brought_up_to_date_by_all_that_start_to
         }
         let versions = format!("SELECT version FROM {schema}.schema_version ORDER BY version");
         let versions: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(versions)).fetch_all(&pool).await.unwrap();
-        assert_eq!(versions, [1, 2]);
+        assert_eq!(versions, [1, 2, 3]);
     }
 }

@@ -96,6 +96,7 @@ async fn every_key_expires_but_the_dates_of_revocation() {
     }
     assert_eq!(store.claim("an id", now, now + MINUTE).await.unwrap(), Claim::First);
     store.revoke_all(&client("c"), now - MINUTE).await.unwrap();
+    assert!(store.deny(&TokenHash::of("a jti"), &claims("c", now, 10 * MINUTE)).await.unwrap());
 
     let hashed = |kind, text| format!("p:{kind}:{}", BASE64_URL_SAFE_NO_PAD.encode(TokenHash::of(text).as_bytes()));
     let after =
@@ -106,6 +107,8 @@ async fn every_key_expires_but_the_dates_of_revocation() {
         (hashed("token", "three"), after(5 * MINUTE)),
         ("p:client:c".into(), after(20 * MINUTE)),
         (hashed("claim", "an id"), after(MINUTE)),
+        // For clocks that differ.
+        (hashed("denied", "a jti"), after(11 * MINUTE)),
         ("p:revoked:c".into(), -1),
     ];
     expected.sort();
@@ -190,6 +193,44 @@ async fn times_are_exact_to_the_nanosecond() {
     assert_eq!(found, [false, false, true]);
 }
 
+/// Whoever knows nothing of audiences must not take the token for one that is good everywhere.
+#[tokio::test]
+async fn a_version_that_knows_no_audiences_does_not_read_a_row_with_one() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let (store, mut connection) = (RedisStore::connect(&redis.url()).await.unwrap(), connection(&redis).await);
+    let key =
+        |token| format!("client-credentials:token:{}", BASE64_URL_SAFE_NO_PAD.encode(TokenHash::of(token).as_bytes()));
+    let (one, other, issued_at) = (TokenHash::of("one"), TokenHash::of("other"), OffsetDateTime::UNIX_EPOCH);
+    let bare = Claims::new(client("c"), issued_at, now().replace_nanosecond(0).unwrap() + MINUTE);
+    let expires_at = bare.expires_at().unix_timestamp();
+    let row = |version, audience| {
+        format!(
+            r#"{{"version":{version},"client_id":"c","scope":null,"authorization":{{"*":[]}},"api_key_label":null,{audience}"issued_at":0,"expires_at":{expires_at}000000000}}"#
+        )
+    };
+    let for_apis = bare.clone().with_audience(["https://api.example.com", "billing"]);
+    let audience = r#""audience":["https://api.example.com","billing"],"#;
+    for (hash, claims, name, expected) in
+        [(one, &bare, "one", row(1, "")), (other, &for_apis, "other", row(2, audience))]
+    {
+        store.insert(hash, claims.clone()).await.unwrap();
+        let kept: String = ask(&mut connection, &format!("GET {}", key(name))).await;
+        assert_eq!(kept, expected);
+        assert_eq!(store.find(&hash).await.unwrap().as_ref(), Some(claims));
+    }
+    let mut listed: Vec<_> = store.list_tokens(&client("c"), now()).await.unwrap();
+    listed.sort_by_key(|(_, claims)| claims.audience().len());
+    assert_eq!(listed, [(one, bare), (other, for_apis)]);
+
+    // What no version writes.
+    for row in [row(1, audience), row(2, ""), row(2, r#""audience":[],"#), row(3, audience)] {
+        ask::<String>(&mut connection, &format!("SET {} {row}", key("one"))).await;
+        assert!(store.find(&one).await.is_err(), "{row}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_an_error_that_repeats_nothing() {
     let Some(redis) = Redis::start() else {
@@ -235,6 +276,7 @@ async fn what_cannot_be_read_is_an_error_that_repeats_nothing() {
         store.find(&hash).await.map(drop),
         store.list_tokens(&client("private"), at).await.map(drop),
         store.revoke(&hash).await.map(drop),
+        store.is_denied(&hash, &claims("private", at, MINUTE)).await.map(drop),
     ] {
         assert!(!text(&failed.unwrap_err()).contains("private"));
     }
@@ -265,9 +307,11 @@ async fn a_server_that_does_not_answer_is_an_error_in_time() {
     assert!(store.find(&hash).await.is_err());
     assert!(store.revoke(&hash).await.is_err());
     assert!(store.revoke_all(&client("c"), at).await.is_err());
+    assert!(store.deny(&hash, &claims("c", at, MINUTE)).await.is_err());
+    assert!(store.is_denied(&hash, &claims("c", at, MINUTE)).await.is_err());
     assert!(store.list_tokens(&client("c"), at).await.is_err());
     assert!(store.claim("id", at, at + MINUTE).await.is_err());
-    assert!((6 * deadline..MINUTE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!((8 * deadline..MINUTE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -286,6 +330,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         store.insert(hash("all"), claims(&format!("all {round}"), at, 10 * MINUTE)).await.unwrap();
         store.revoke_all(&client(&format!("all {round}")), at).await.unwrap();
         assert!(store.revoke(&other).await.unwrap());
+        assert!(store.deny(&hash("denied"), &claims("c", at, 10 * MINUTE)).await.unwrap());
         assert_eq!(store.claim(&format!("id {round}"), at, at + 10 * MINUTE).await.unwrap(), Claim::First);
         standing.push(one);
         ended.push(other);
@@ -294,6 +339,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         redis.kill();
         let start = Instant::now();
         assert!(store.find(&one).await.is_err(), "nothing is known of a token while the server is away");
+        assert!(store.is_denied(&hash("denied"), &claims("c", at, 10 * MINUTE)).await.is_err());
         assert!(store.claim("another id", at, at + MINUTE).await.is_err());
         assert!(start.elapsed() < Duration::from_secs(5));
         redis.restart();
@@ -309,6 +355,11 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         for round in 0..=round {
             let again = store.claim(&format!("id {round}"), at, at + 10 * MINUTE).await.unwrap();
             assert_eq!(again, Claim::Replayed);
+            let (denied, of_c) = (TokenHash::of(&format!("denied {round}")), claims("c", at, 10 * MINUTE));
+            assert!(store.is_denied(&denied, &of_c).await.unwrap());
+            assert!(!store.deny(&denied, &of_c).await.unwrap());
+            let of_all = claims(&format!("all {round}"), at, 10 * MINUTE);
+            assert!(store.is_denied(&TokenHash::of("another jti"), &of_all).await.unwrap());
         }
         assert_eq!(store.list_tokens(&client("c"), at).await.unwrap().len(), standing.len());
     }

@@ -1,8 +1,8 @@
 //! `SqliteStore`: its contract, and what a file has to be.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
-#[path = "common/first_version.rs"]
-mod first_version;
+#[path = "common/earlier_versions.rs"]
+mod earlier_versions;
 
 use std::{error::Error, fs, path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use client_credentials::{
     BackendError, Claims, Client, ClientId, ClientRegistry as _, ClientStore as _, Registered, Role, SqliteStore,
     TenantName, TokenHash, TokenStore as _, conformance, now,
 };
-use first_version::{ROWS, is_up_to_date};
+use earlier_versions::{ROWS, SECOND_ROWS, is_up_to_date};
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 /// A file as the first version made it, with a token in it.
@@ -28,6 +28,14 @@ const FIRST_VERSION: &str = r#"
     PRAGMA application_id = 0x636c6e74;
     PRAGMA user_version = 1;
 "#;
+
+/// What the second version has added to the tables.
+const SECOND_VERSION: &str = "
+    ALTER TABLE token ADD COLUMN api_key_label TEXT;
+    CREATE TABLE last_use (id TEXT PRIMARY KEY, used_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX last_use_by_time ON last_use (used_at);
+    PRAGMA user_version = 2;
+";
 
 async fn run(path: &Path, statements: &'static str) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
@@ -81,6 +89,47 @@ async fn what_is_acknowledged_is_there_when_the_file_is_opened_again() {
     let mut existing = store.existing_tenants(&tenants).await.unwrap();
     existing.sort();
     assert_eq!(existing, tenants[..2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_one_process_denies_no_other_accepts_now_or_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clients.db");
+    let (one, other) = (open(&path).await, open(&path).await);
+    let of = |client_id| Claims::new(ClientId::parse(client_id).unwrap(), now(), now() + Duration::from_secs(60));
+    let (ended, revoked, jti) = (of("ended"), of("revoked"), TokenHash::of("jti"));
+    assert!(!other.is_denied(&jti, &ended).await.unwrap() && !other.is_denied(&jti, &revoked).await.unwrap());
+    assert!(one.deny(&jti, &ended).await.unwrap());
+    one.revoke_all(revoked.client_id(), revoked.issued_at()).await.unwrap();
+    assert!(!other.deny(&jti, &ended).await.unwrap(), "it is denied already");
+    assert!(other.is_denied(&jti, &ended).await.unwrap());
+    assert!(other.is_denied(&TokenHash::of("another"), &revoked).await.unwrap());
+    one.close().await;
+    other.close().await;
+
+    let store = open(&path).await;
+    assert!(store.is_denied(&jti, &ended).await.unwrap());
+    assert!(store.is_denied(&TokenHash::of("another"), &revoked).await.unwrap());
+    assert!(!store.is_denied(&TokenHash::of("another"), &ended).await.unwrap());
+}
+
+/// A purge elsewhere may have a clock that is ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_forgets_denials_a_minute_after_the_tokens_and_counts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("clients.db")).await;
+    let (second, expires_at) = (Duration::from_secs(1), now());
+    let claims = Claims::new(ClientId::parse("a").unwrap(), expires_at - 600 * second, expires_at);
+    let jtis: Vec<_> = (0..600).map(|n| TokenHash::of(&n.to_string())).collect();
+    for jti in &jtis {
+        assert!(store.deny(jti, &claims).await.unwrap());
+    }
+    assert_eq!(store.purge_expired(expires_at + 59 * second, 10_000).await.unwrap(), 0);
+    assert_eq!(store.purge_expired(expires_at + 60 * second, 10).await.unwrap(), 10);
+    assert_eq!(store.purge_expired(expires_at + 60 * second, 10_000).await.unwrap(), 590);
+    for jti in &jtis {
+        assert!(!store.is_denied(jti, &claims).await.unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,6 +228,9 @@ async fn what_cannot_be_read_is_an_error_and_not_an_unknown_client() {
     store.insert(hash, Claims::new(id, now(), now() + Duration::from_secs(60))).await.unwrap();
     sqlx::raw_sql("UPDATE token SET resources = '[\"HUNTER2\"]'").execute(&other).await.unwrap();
     assert!(!format!("{:?}", store.find(&hash).await.unwrap_err()).contains("HUNTER2"));
+    // Without its audience the token would be good everywhere.
+    sqlx::raw_sql("UPDATE token SET resources = '{}', audience = '\"HUNTER2\"'").execute(&other).await.unwrap();
+    assert!(!format!("{:?}", store.find(&hash).await.unwrap_err()).contains("HUNTER2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,13 +245,18 @@ async fn two_that_open_a_new_file_at_once_agree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+async fn a_file_of_an_earlier_version_is_brought_up_to_date_with_all_that_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, since) in [("first", ""), ("labelled", "ALTER TABLE token ADD COLUMN api_key_label TEXT")] {
+    for (name, since) in [
+        ("first", &[][..]),
+        ("labelled", &["ALTER TABLE token ADD COLUMN api_key_label TEXT"]),
+        ("second", &[SECOND_VERSION, SECOND_ROWS]),
+        ("for APIs", &[SECOND_VERSION, SECOND_ROWS, "ALTER TABLE token ADD COLUMN audience TEXT"]),
+    ] {
         let path = folder.path().join(name);
-        run(&path, FIRST_VERSION).await;
-        run(&path, ROWS).await;
-        run(&path, since).await;
+        for statements in [&[FIRST_VERSION, ROWS], since].concat() {
+            run(&path, statements).await;
+        }
         let stores = tokio::join!(open(&path), open(&path), open(&path), open(&path));
         for (n, store) in (1..).zip(&<[_; 4]>::from(stores)) {
             is_up_to_date(store, TokenHash::from_bytes([n; 32])).await;

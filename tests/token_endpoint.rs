@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{AWKWARD, Answer, Asked, SECRET, SERVER, Served, basic, post};
+use common::{AWKWARD, Answer, Asked, SECRET, SERVER, Served, basic, post, request};
+use serde_json::{Value, json};
 
 const GRANT: &str = "grant_type=client_credentials";
 
@@ -225,6 +226,52 @@ fn rfc6749_b_the_form_is_utf_8() {
     let mut form = with("scope=").into_bytes();
     form.push(0xff);
     ask(&basic("basic", SECRET, form)).refused(400, "invalid_request");
+}
+
+#[test]
+fn rfc8707_2_resource_and_audience() {
+    let (api, urn) = ("https%3A%2F%2Fapi.example.com%2Fv1", "urn%3Aexample%3Aapi");
+    let introspect = |token: &str| {
+        let form = format!("token={token}");
+        SERVER.ask(&request("POST", "/openidconnect/introspect").form(form).credentials("basic", SECRET)).json()
+    };
+    for (parameters, aud) in [
+        (String::new(), Value::Null),
+        ("&resource=&audience=".into(), Value::Null),
+        (format!("&resource={api}"), json!("https://api.example.com/v1")),
+        (format!("&audience={api}"), json!("https://api.example.com/v1")),
+        ("&audience=api".into(), json!("api")),
+        (
+            format!("&resource={urn}&audience=api&resource={api}"),
+            json!(["urn:example:api", "https://api.example.com/v1", "api"]),
+        ),
+        (format!("&resource={urn}&resource={urn}&audience={urn}"), json!("urn:example:api")),
+    ] {
+        let form = format!("grant_type=client_credentials&scope=read{parameters}");
+        // Twice: what a client usually gets is not what it gets for another API.
+        for _ in 0..2 {
+            let answer = ask(&basic("introspector", SECRET, &form));
+            assert_eq!(answer.status, 200, "{parameters}: {answer:?}");
+            let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+            assert_eq!(introspect(&token).get("aud").cloned().unwrap_or_default(), aud, "{parameters}");
+        }
+    }
+    for parameters in [
+        "resource=api",
+        "resource=https%3A%2F%2Fapi.example.com",
+        "resource=https%3A%2F%2Fapi.example.com%2FV1",
+        "resource=https%3A%2F%2Fapi.example.com%2Fv1%23part",
+        "resource=%2Fv1",
+        "audience=API",
+        "audience=api+urn%3Aexample%3Aapi",
+        "audience=api&audience=other",
+    ] {
+        let form = format!("grant_type=client_credentials&{parameters}");
+        ask(&basic("introspector", SECRET, form)).refused(400, "invalid_target");
+    }
+    // A client without an audience of its own names none.
+    ask(&basic("basic", SECRET, "grant_type=client_credentials&audience=api")).refused(400, "invalid_target");
+    ask(&basic("basic", "wrong", "grant_type=client_credentials&audience=api")).refused(401, "invalid_client");
 }
 
 #[test]

@@ -27,6 +27,7 @@ const KEYS: [&str; 10] = [
     "max_parameters",
     "max_scope_tokens",
     "max_tenants",
+    "introspection_restricted",
     "unknown_client_secret_hash",
     JWKS_MAX_AGE,
 ];
@@ -47,6 +48,9 @@ impl Config {
             "max_parameters" => self.max_parameters = limit()?,
             "max_scope_tokens" => self.max_scope_tokens = limit()?,
             "max_tenants" => self.max_tenants = limit()?,
+            "introspection_restricted" => {
+                self.introspection_restricted = value.parse().map_err(|_| wrong("`true` or `false`".into()))?;
+            }
             "unknown_client_secret_hash" => {
                 self.unknown_client_secret_hash = match value {
                     "generated" => ClientSecretHash::decoy(SecretClass::Generated),

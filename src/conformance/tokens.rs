@@ -9,7 +9,7 @@ fn client() -> ClientId {
     ClientId::parse(unique("client")).expect("an identifier")
 }
 
-fn claims(client_id: &ClientId, issued_at: OffsetDateTime) -> Claims {
+pub(super) fn claims(client_id: &ClientId, issued_at: OffsetDateTime) -> Claims {
     Claims::new(client_id.clone(), issued_at, issued_at + Duration::from_secs(600))
 }
 
@@ -31,7 +31,9 @@ pub(super) async fn keeps_all_that_a_token_says(store: &impl TokenStore) {
         .with_authorization(Authorization::new(["authz:superuser", "r"].into_iter().collect(), tenants));
     let api_key = claims(&client(), now).with_api_key_label("a label: é ' \" \\ %".to_owned());
     let unlabelled = claims(&client(), now).with_api_key_label(String::new());
-    for claims in [bare, full, api_key, unlabelled] {
+    // In the order in which they were named.
+    let for_apis = claims(&client(), now).with_audience(["https://api.example.com/v1?q='%_", "billing", "a"]);
+    for claims in [bare, full, api_key, unlabelled, for_apis] {
         let hash = keep(name, store, &claims).await;
         let found = store.find(&hash).await.or_stop(name);
         check(name, found.as_ref() == Some(&claims), format_args!("{claims:?} was kept, {found:?} was found"));

@@ -5,15 +5,26 @@ use time::OffsetDateTime;
 
 use super::form_post;
 use crate::{
-    AuditAction, AuditEvent, Authorization, AuthorizationServer, Claims, ClientStore, Error, Reply, Request, Scope,
-    TokenStore, TokenVerifier, authentication::ClientAuthentication, form,
+    AuditAction, Authorization, AuthorizationServer, Claims, ClientStore, Error, Reply, Request, Scope, TokenStore,
+    TokenVerifier,
+    authentication::{ClientAuthentication, bearer},
+    form,
+    form::Decoded,
+    json,
 };
+
+/// The resource that lets its holder ask about any token with a bearer token of its own, and that a client has to hold where
+/// [`Config::introspection_restricted`](crate::Config::introspection_restricted) says so.
+pub const INTROSPECTION: &str = "seacat:token:introspect";
 
 /// Answers an introspection request (RFC 7662 §2.1): whether a token counts, and what it says. There is always a reply.
 ///
-/// Any client may ask that authenticates as it would for a token; it need not be allowed to use the grant. Access tokens and API
-/// keys are told alike, as [`check_token`](AuthorizationServer::check_token) tells them, and one that is unknown, expired or
-/// revoked, or whose client is gone, is `{"active": false}` and nothing else (§2.2).
+/// Any client may ask that authenticates as it would for a token; it need not be allowed to use the grant, but where
+/// [`Config::introspection_restricted`](crate::Config::introspection_restricted) is set, one of its global roles has to give
+/// [`INTROSPECTION`]. So may the holder of a bearer token of this very server, an access token or an API key, that holds it.
+///
+/// Access tokens and API keys are told alike, as [`check_token`](AuthorizationServer::check_token) tells them, and one that is
+/// unknown, expired or revoked, or whose client is gone, is `{"active": false}` and nothing else (§2.2).
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -43,10 +54,7 @@ where
     match introspect(server, request).await {
         Ok(response) => Reply::json(200, &response),
         Err(cause) => {
-            if let Some(sink) = server.audit() {
-                let (time, action, cause) = (request.received_at, AuditAction::Introspect, Some(&cause));
-                sink.record(&AuditEvent { time, actor: None, action, client_id: None, target: None, cause });
-            }
+            server.record_refusal(request.received_at, AuditAction::Introspect, &cause);
             Reply::error(cause, server.config())
         }
     }
@@ -60,18 +68,45 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    let (config, now) = (server.config(), request.received_at);
     // §2.1; `token_type_hint` is not needed, since there is one place to look.
     let names = ["token", "client_id", "client_secret"];
-    let [token, client_id, client_secret] = form::parameters(form_post::form(request, config)?, names)?;
-    let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
-    let client = server.store().find_client(authentication.client_id()).await?;
-    let (client, secret) = authentication.authenticate(client, now, config)?;
-    if let (Some(uses), Some(secret)) = (server.uses(), client.client_secrets().get(secret)) {
-        uses.secret(secret, now);
+    let [token, client_id, client_secret] = form::parameters(form_post::form(request, server.config())?, names)?;
+    if bearer::is_bearer(request.authorization) && client_secret.is_none() {
+        authorize_bearer(server, request).await?;
+    } else {
+        authorize_client(server, request, client_id, client_secret).await?;
     }
     let token = token.ok_or(Error::MissingParameter("token"))?;
-    Ok(IntrospectionResponse::of(server.check_token(&token, now).await?.as_ref()))
+    Ok(IntrospectionResponse::of(server.check_token(&token, request.received_at).await?.as_ref()))
+}
+
+async fn authorize_bearer<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<(), Error>
+where
+    S: ClientStore + TokenStore,
+    T: TokenVerifier,
+{
+    let token = bearer::token(request.authorization, server.config())?;
+    let claims = server.check_token(token, request.received_at).await?;
+    // RFC 9068 §4: a token that is meant for another is not taken.
+    let claims = claims.filter(|claims| claims.audience().is_empty()).ok_or(Error::InvalidToken)?;
+    let may = claims.authorization().holds(None, &[INTROSPECTION]);
+    if may { Ok(()) } else { Err(Error::MissingResource(INTROSPECTION)) }
+}
+
+async fn authorize_client<S: ClientStore, T>(
+    server: &AuthorizationServer<S, T>,
+    request: &Request<'_>,
+    client_id: Option<Decoded<'_>>,
+    client_secret: Option<Decoded<'_>>,
+) -> Result<(), Error> {
+    let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
+    let client = server.authenticate(&authentication, request.received_at).await?;
+    let may = || Authorization::new(client.global().clone(), []).holds(None, &[INTROSPECTION]);
+    if !server.config().introspection_restricted() || may() {
+        Ok(())
+    } else {
+        Err(Error::MissingResource(INTROSPECTION))
+    }
 }
 
 /// An introspection response (§2.2).
@@ -92,7 +127,7 @@ struct Said {
     exp: i64,
     iat: i64,
     sub: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "json::audience")]
     aud: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,

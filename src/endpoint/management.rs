@@ -11,8 +11,8 @@ use call::Call;
 use precondition::Precondition;
 
 use crate::{
-    Administrator, AuditAction, AuditEvent, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore,
-    TokenVerifier, authentication::bearer,
+    Administrator, AuditAction, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore, TokenVerifier,
+    authentication::bearer,
 };
 
 /// Answers a call of the management API. There is always a reply.
@@ -83,17 +83,11 @@ where
     T: TokenVerifier,
 {
     let (config, now, begun) = (server.config(), request.received_at, Instant::now());
-    let nobody = |cause: &Error| {
-        if let Some(sink) = server.audit() {
-            let (action, cause) = (AuditAction::Manage, Some(cause));
-            sink.record(&AuditEvent { time: now, actor: None, action, client_id: None, target: None, cause });
-        }
-    };
     let token = async {
         let token = bearer::token(request.authorization, config)?;
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
-    let claims = token.await.inspect_err(nobody)?;
+    let claims = token.await.inspect_err(|cause| server.record_refusal(now, AuditAction::Manage, cause))?;
     let administrator =
         Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun);
 

@@ -17,6 +17,9 @@ use uses::Uses;
 
 /// Clients, tenants and opaque tokens in memory: gone with the process. A clone shares them.
 ///
+/// Gone as well is which tokens have been revoked. A JWT outlives the process if its key does, so one that was revoked counts
+/// again after a restart, until it expires: where that matters, tokens are in another store, as [`Stores`](crate::Stores) allows.
+///
 /// ```
 /// use client_credentials::{Client, MemoryStore};
 ///

@@ -14,12 +14,13 @@ use super::{
     deadline::{DEADLINE, within},
     registry::forgotten_uses,
     sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
+    tokens::denied_until,
 };
 use crate::{
     BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, client::is_client_id, json,
 };
 
-/// Clients, roles, opaque tokens and claimed ids in PostgreSQL: for as many machines as like.
+/// Clients, roles, opaque tokens, which others are revoked, and claimed ids in PostgreSQL: for as many machines as like.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {

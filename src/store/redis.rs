@@ -12,10 +12,12 @@ use tokio::task::JoinSet;
 use super::{
     Claim, ReplayStore, TokenStore,
     deadline::{DEADLINE, within},
+    tokens::denied_until,
 };
 use crate::{Authorization, BackendError, Claims, ClientId, Scope, TokenHash};
 
-/// Opaque tokens and claimed ids in Redis 7 or newer, or in what speaks like it: for as many servers as like.
+/// Opaque tokens, which others are revoked, and claimed ids in Redis 7 or newer, or in what speaks like it: for as many
+/// servers as like.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +32,8 @@ use crate::{Authorization, BackendError, Claims, ClientId, Scope, TokenHash};
 /// # }
 /// ```
 ///
-/// A token costs one round trip to mint and two to look up. Every key expires with what it is for, so that there is nothing
+/// An opaque token costs one round trip to mint and two to look up, and another one, such as a JWT, one to check whether it is
+/// revoked. Every key expires with what it is for, so that there is nothing
 /// to purge; only the date up to which a client's tokens are revoked stays. No command, transaction or script has more than
 /// one key, so that the keys may be anywhere in a Redis Cluster.
 ///
@@ -45,7 +48,8 @@ use crate::{Authorization, BackendError, Claims, ClientId, Scope, TokenHash};
 /// - Replicas are written to later. A failover may lose what was acknowledged shortly before: lost tokens are refused, but
 ///   lost revocations and claims are forgotten, as above. Nothing here reads from replicas, nor should the connection.
 /// - Keys expire by Redis's clock. Where it is ahead of this machine's, tokens end early, and so do claims: a request
-///   can then be replayed for as long as the clocks differ.
+///   can then be replayed for as long as the clocks differ. That a JWT is revoked is kept a minute longer than the JWT counts,
+///   so where the clocks differ by more than that it counts again for the rest.
 ///
 /// The calls need a tokio runtime.
 #[derive(Clone)]
@@ -65,8 +69,12 @@ const CLEARED_AT_ONCE: usize = 16;
 /// How many tokens of a list are asked for at once, about.
 const LISTED_AT_ONCE: usize = 100;
 
-/// The form of the rows.
+/// The form of the rows of tokens that are for whoever the issuer's tokens are for.
 const ROW_VERSION: u32 = 1;
+
+/// The form of the rows of tokens with an audience. A version of this crate that knows no audiences knows no such rows either:
+/// it would let the token in where it is not meant for.
+const ROW_VERSION_WITH_AUDIENCE: u32 = 2;
 
 impl RedisStore {
     /// Connects to `redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]`, and again whenever the connection is lost. A call in
@@ -231,7 +239,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> TokenStore for RedisStor
     async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
         let mut set = cmd("SET");
         set.arg(self.key("denied", &jti.to_text())).arg(1).arg("NX");
-        set.arg("PXAT").arg(milliseconds(claims.expires_at()));
+        set.arg("PXAT").arg(milliseconds(denied_until(claims)));
         let set: Option<String> = within(self.deadline, self.ask(&set)).await?;
         Ok(set.is_some())
     }
@@ -290,7 +298,7 @@ struct Row {
     scope: Option<Scope>,
     authorization: Authorization,
     api_key_label: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     audience: Vec<String>,
     /// In nanoseconds since 1970.
     issued_at: i128,
@@ -301,7 +309,7 @@ struct Row {
 impl Row {
     fn of(claims: &Claims) -> Self {
         Self {
-            version: ROW_VERSION,
+            version: Self::version(claims.audience()),
             client_id: claims.client_id().clone(),
             scope: claims.scope().cloned(),
             authorization: claims.authorization().clone(),
@@ -312,10 +320,16 @@ impl Row {
         }
     }
 
+    const fn version(audience: &[String]) -> u32 {
+        if audience.is_empty() { ROW_VERSION } else { ROW_VERSION_WITH_AUDIENCE }
+    }
+
     fn parse(json: &[u8]) -> Result<Claims, Failure> {
         // Without the cause, which would name what is in the row.
         let row: Option<Self> = serde_json::from_slice(json).ok();
-        let row = row.filter(|row| row.version == ROW_VERSION).ok_or("a token's row is not of the form known here")?;
+        let row = row
+            .filter(|row| row.version == Self::version(&row.audience))
+            .ok_or("a token's row is not of the form known here")?;
         let issued_at = OffsetDateTime::from_unix_timestamp_nanos(row.issued_at)?;
         let expires_at = OffsetDateTime::from_unix_timestamp_nanos(row.expires_at)?;
         let claims = Claims::new(row.client_id, issued_at, expires_at);

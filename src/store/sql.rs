@@ -293,7 +293,7 @@ macro_rules! sql_store {
             async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
                 let deny = query(self.statements.deny())
                     .bind(jti.as_bytes().as_slice())
-                    .bind(sql::nanoseconds(claims.expires_at()));
+                    .bind(sql::nanoseconds(denied_until(claims)));
                 Ok(self.execute(deny).await? > 0)
             }
 

@@ -13,12 +13,14 @@ use super::{
     deadline::{DEADLINE, within},
     registry::forgotten_uses,
     sql::{self, ClientRow, Dialect, SCHEMA_VERSION, Statements, TokenRow, sql_store},
+    tokens::denied_until,
 };
 use crate::{
     BackendError, Claims, Client, ClientId, Role, RoleId, Scope, TenantName, TokenHash, client::is_client_id, json,
 };
 
-/// Clients, roles, opaque tokens and claimed ids in one file: for one machine, and for as many processes on it as like.
+/// Clients, roles, opaque tokens, which others are revoked, and claimed ids in one file: for one machine, and for as many
+/// processes on it as like.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -187,3 +189,47 @@ fn dialect() -> Dialect {
 }
 
 sql_store!(SqliteStore);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_that_a_check_or_a_purge_asks_reads_a_whole_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("clients.db")).await.unwrap();
+        type Name = fn(&Statements) -> AssertSqlSafe<Arc<str>>;
+        let statements: [(Name, &[&str]); 7] = [
+            (Statements::find_token, &["t USING PRIMARY KEY (hash=?)", "r USING PRIMARY KEY (client_id=?)"]),
+            (Statements::revoke_token, &["t USING PRIMARY KEY (hash=?)", "r USING PRIMARY KEY (client_id=?)"]),
+            (
+                Statements::is_denied,
+                &["denial USING PRIMARY KEY (jti=?)", "revocation USING PRIMARY KEY (client_id=?)"],
+            ),
+            (Statements::list_tokens, &["t USING INDEX token_by_client (client_id=? AND expires_at>?)"]),
+            (
+                Statements::purge_tokens,
+                &["token USING PRIMARY KEY (hash=?)", "token USING COVERING INDEX token_by_expiry"],
+            ),
+            (
+                Statements::purge_denials,
+                &["denial USING PRIMARY KEY (jti=?)", "denial USING COVERING INDEX denial_by_expiry"],
+            ),
+            (
+                Statements::purge_claims,
+                &["claim USING PRIMARY KEY (id=?)", "claim USING COVERING INDEX claim_by_expiry"],
+            ),
+        ];
+        for (statement, searches) in statements {
+            let explain = format!("EXPLAIN QUERY PLAN {}", statement(&store.statements).0);
+            let plan: Vec<(i64, i64, i64, String)> =
+                query_as(AssertSqlSafe(explain)).fetch_all(&store.readers).await.unwrap();
+            let steps: Vec<_> = plan.into_iter().map(|(_, _, _, step)| step).collect();
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{steps:?}");
+            for search in searches {
+                assert!(steps.iter().any(|step| step.starts_with(&format!("SEARCH {search}"))), "{search}: {steps:?}");
+            }
+        }
+        store.close().await;
+    }
+}

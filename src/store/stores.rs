@@ -22,7 +22,8 @@ use crate::{BackendError, Claims, Client, ClientId, Role, RoleId, TenantName, To
 pub struct Stores<C, T> {
     /// Where clients are.
     pub clients: C,
-    /// Where tokens are. API keys are for long, so they are in here only if it loses nothing.
+    /// Where opaque tokens are, and which others have been revoked. API keys are for long, so they are in here only if it loses
+    /// nothing.
     pub tokens: T,
 }
 

@@ -4,7 +4,8 @@ use time::OffsetDateTime;
 
 use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 
-/// Keeps what opaque tokens say, each under the hash of its token. The token itself never gets here.
+/// Keeps what opaque tokens say, each under the hash of its token, and which of the tokens that no store keeps, such as
+/// JWTs, have been ended before their time. The tokens themselves never get here.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -119,11 +120,16 @@ pub trait TokenStore: Send + Sync {
         at: OffsetDateTime,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Ends a token that is not kept here, such as a JWT, by the hash of its [`jti`](Claims::jti), and remembers that until
-    /// [`Claims::expires_at`], when the token ends by itself. Whether this call ended it by itself, as in
-    /// [`revoke`](Self::revoke).
+    /// Ends a token that is not kept here, such as a JWT, by the hash of its [`jti`](Claims::jti). Whether this call ended it:
+    /// of several at once for one token, exactly one says `true`, and none does for a token that is ended by itself already.
+    /// For one that has expired, or has been ended with all of its client, it may say either.
     ///
-    /// Called once the token has been checked, so nobody fills the store with what there never was.
+    /// Called once the token has been checked, so nobody fills the store with what there never was. Nothing else is known of
+    /// the token or of its client here: there is no row of either to refer to.
+    ///
+    /// It has to be remembered at least until [`Claims::expires_at`], when the token ends by itself by the clock of whoever
+    /// checks it. A store that forgets it by another clock, such as its own or that of a purge elsewhere, keeps it for
+    /// longer than these may differ, or the token comes back to life; the stores here keep it a minute longer.
     ///
     /// # Errors
     /// When the token may still stand. Whoever asked is told so, and has to ask again.
@@ -135,6 +141,9 @@ pub trait TokenStore: Send + Sync {
     /// Called whenever such a token is checked. It has to be right as soon as [`deny`](Self::deny) or
     /// [`revoke_all`](Self::revoke_all) has returned, on any instance over the same data: `false` from one that is behind lets a
     /// revoked token pass. From the token's [expiry](Claims::expires_at) on it may be either.
+    ///
+    /// A JWT says when it was issued in whole seconds, rounded down (RFC 7519 §4.1.6), so one that is issued after
+    /// [`revoke_all`](Self::revoke_all) but within the same second is taken for denied, and none that was issued before escapes.
     ///
     /// # Errors
     /// When the store cannot tell. It must not take that for `false`.
@@ -151,12 +160,13 @@ pub trait TokenStore: Send + Sync {
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<Vec<(TokenHash, Claims)>, BackendError>> + Send;
 
-    /// Forgets tokens that have expired at `now`, at most `most` of them, and says how many. Fewer than `most` means that
-    /// none is left but what has expired within the last minute.
+    /// Forgets tokens that have expired at `now`, and what was [denied](Self::deny) of such, at most `most` of them, and says
+    /// how many. Fewer than `most` means that none is left but what has expired within the last minutes.
     ///
     /// Called from time to time beside the mints, again and again until none is left. A call that holds the mints up for as
-    /// long as it runs is wrong, which is why it is bounded. Forgetting one that has not expired locks its client out. A store
-    /// whose rows go by themselves returns 0; one that keeps more than tokens may forget of that too, and counts it with them.
+    /// long as it runs is wrong, which is why it is bounded. Forgetting one that has not expired locks its client out, and
+    /// forgetting that one was denied lets it in again. A store whose rows go by themselves returns 0; one that keeps more
+    /// than tokens may forget of that too, and counts it with them.
     ///
     /// # Errors
     /// When it could not forget; some may be forgotten all the same.
@@ -165,6 +175,11 @@ pub trait TokenStore: Send + Sync {
         now: OffsetDateTime,
         most: usize,
     ) -> impl Future<Output = Result<usize, BackendError>> + Send;
+}
+
+/// Until when to remember that a token is denied: a minute longer than it counts, for clocks that differ.
+pub(super) fn denied_until(claims: &Claims) -> OffsetDateTime {
+    claims.expires_at().saturating_add(time::Duration::MINUTE)
 }
 
 /// Implements the trait for what has a store in it, by passing every call on.

@@ -1,13 +1,13 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
 };
 
 use time::OffsetDateTime;
 
 use super::{
-    super::{Claim, ReplayStore, TokenStore, registry::forgotten_uses},
+    super::{Claim, ReplayStore, TokenStore, registry::forgotten_uses, tokens::denied_until},
     FORGOTTEN_AT_ONCE, MemoryStore,
     expiring::{Expires, Expiring, LastBytes},
     lock,
@@ -20,13 +20,14 @@ pub(super) struct Tokens {
     shards: [Mutex<Shard>; 16],
     /// Up to when all tokens of a client are revoked: one entry for each client to which that ever happened.
     revoked: RwLock<HashMap<ClientId, OffsetDateTime>>,
-    /// Until when a token counts that is not kept here and has been ended.
-    denied: Mutex<Expiring<OffsetDateTime, RandomState>>,
+    /// Until when it is remembered that a token was ended that is not kept here.
+    denied: RwLock<Expiring<OffsetDateTime, RandomState>>,
     /// Until when an id is claimed.
     replay: Mutex<Expiring<OffsetDateTime, RandomState>>,
 }
 
-/// Tokens are random, and so are their hashes; the ids that are claimed come from others, who could choose them to collide.
+/// Tokens are random, and so are their hashes; the ids that are claimed or denied may come from others, who could choose
+/// them to collide.
 type Shard = Expiring<Claims, BuildHasherDefault<LastBytes>>;
 
 impl Expires for Claims {
@@ -46,6 +47,10 @@ impl Tokens {
         let ([first, ..], [shard, ..]) = (hash.as_bytes(), &self.shards);
         // The index is always in range; to say so without an index that could panic takes another value.
         lock(self.shards.get(usize::from(first % 16)).unwrap_or(shard))
+    }
+
+    fn denied_mut(&self) -> RwLockWriteGuard<'_, Expiring<OffsetDateTime, RandomState>> {
+        self.denied.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a token has not been revoked with all others of its client.
@@ -81,18 +86,18 @@ impl TokenStore for MemoryStore {
     }
 
     async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-        let mut denied = lock(&self.0.tokens.denied);
+        let mut denied = self.0.tokens.denied_mut();
         denied.forget_expired(claims.issued_at(), FORGOTTEN_AT_ONCE);
         let is_new = denied.get(jti).is_none();
         if is_new {
-            denied.insert(*jti, claims.expires_at());
+            denied.insert(*jti, denied_until(claims));
         }
         Ok(is_new)
     }
 
     async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-        let is_denied = lock(&self.0.tokens.denied).get(jti).is_some();
-        Ok(is_denied || !self.0.tokens.stands(claims))
+        let denied = self.0.tokens.denied.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(denied.get(jti).is_some() || !self.0.tokens.stands(claims))
     }
 
     async fn list_tokens(
@@ -124,8 +129,11 @@ impl TokenStore for MemoryStore {
                 purged += forgotten;
                 left |= forgotten == part;
             }
+            let part = FORGOTTEN_AT_ONCE.min(most - purged);
+            let forgotten = self.0.tokens.denied_mut().forget_expired(now, part);
+            purged += forgotten;
+            left |= forgotten == part;
         }
-        purged += lock(&self.0.tokens.denied).forget_expired(now, most - purged);
         Ok(purged + lock(&self.0.uses).forget(forgotten_uses(now), most - purged))
     }
 }
@@ -160,5 +168,25 @@ mod tests {
         assert_eq!(store.purge_expired(now, 16 * FORGOTTEN_AT_ONCE).await.unwrap(), 16 * FORGOTTEN_AT_ONCE);
         assert_eq!(left(), before.map(|count| count - FORGOTTEN_AT_ONCE));
         assert_eq!(store.purge_expired(now, usize::MAX).await.unwrap(), 10_000 - 16 * FORGOTTEN_AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn denials_are_forgotten_a_few_at_a_time_once_their_tokens_have_expired_for_a_minute() {
+        let (store, at, second) = (MemoryStore::default(), OffsetDateTime::UNIX_EPOCH, Duration::from_secs(1));
+        let claims = Claims::new(ClientId::parse("a").unwrap(), at, at + 600 * second);
+        let jti = |n: u32| TokenHash::of(&n.to_string());
+        for n in 0..1000 {
+            assert!(store.deny(&jti(n), &claims).await.unwrap());
+        }
+        let later = |issued_at| Claims::new(ClientId::parse("b").unwrap(), issued_at, issued_at + 600 * second);
+        let left = || store.0.tokens.denied.read().unwrap().iter().count();
+        assert_eq!(store.purge_expired(at + 659 * second, usize::MAX).await.unwrap(), 0);
+        assert!(store.deny(&jti(1000), &later(at + 659 * second)).await.unwrap());
+        assert_eq!(left(), 1001);
+        assert_eq!(store.purge_expired(at + 700 * second, 100).await.unwrap(), 100);
+        assert!(store.deny(&jti(1001), &later(at + 700 * second)).await.unwrap());
+        assert_eq!(left(), 1002 - 100 - FORGOTTEN_AT_ONCE);
+        assert_eq!(store.purge_expired(at + 700 * second, usize::MAX).await.unwrap(), 900 - FORGOTTEN_AT_ONCE);
+        assert!(store.is_denied(&jti(1000), &later(at)).await.unwrap() && left() == 2);
     }
 }

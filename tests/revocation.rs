@@ -1,0 +1,166 @@
+//! The revocation endpoint, row by row, through the function and through a socket.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use client_credentials::{
+    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
+    SigningAlgorithm, SigningKey, now,
+};
+use common::{Asked, SECRET, SERVER, Served, basic, request, stores};
+
+fn ask(form: &str) -> Asked {
+    request("POST", "/openidconnect/token/revoke").form(form)
+}
+
+fn token(served: &Served, client_id: &str) -> String {
+    let answer = served.send(&basic(client_id, SECRET, "grant_type=client_credentials"));
+    answer.json()["access_token"].as_str().unwrap().into()
+}
+
+fn is_active(served: &Served, token: &str) -> bool {
+    let asked = request("POST", "/openidconnect/introspect").form(format!("token={token}"));
+    served.ask(&asked.credentials("basic", SECRET)).json()["active"].as_bool().unwrap()
+}
+
+/// A server for each kind of token.
+fn all_kinds() -> Vec<(&'static str, Served)> {
+    let opaque = |store| AnyTokenIssuer::new(OpaqueIssuer::new(store));
+    let jwt = |_| {
+        let key = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+        AnyTokenIssuer::new(JwtIssuer::new("https://localhost", key))
+    };
+    let kinds: [(_, fn(MemoryStore) -> AnyTokenIssuer); 2] = [("opaque", opaque), ("jwt", jwt)];
+    let served = |(kind, issuer): (_, fn(MemoryStore) -> AnyTokenIssuer)| {
+        let store = common::store();
+        (kind, Served::start(AuthorizationServer::new(stores(store.clone()), issuer(store), Config::default())))
+    };
+    kinds.into_iter().map(served).collect()
+}
+
+#[test]
+fn rfc7009_2_1_a_client_ends_its_token() {
+    for (kind, served) in all_kinds() {
+        let (mine, other) = (token(&served, "basic"), token(&served, "basic"));
+        assert!(is_active(&served, &mine), "{kind}");
+        let asked = ask(&format!("token={mine}&token_type_hint=refresh_token")).credentials("basic", SECRET);
+        for _ in 0..2 {
+            let answer = served.ask(&asked);
+            assert_eq!((answer.status, answer.raw.as_slice()), (200, b"{}".as_slice()), "{kind}");
+            assert!(!is_active(&served, &mine), "{kind}");
+        }
+        assert!(is_active(&served, &other), "{kind}: another token of the client stands");
+    }
+}
+
+#[test]
+fn rfc7009_2_2_an_unknown_token_is_none_any_more() {
+    for (kind, served) in all_kinds() {
+        for unknown in ["unknown", "a.b.c", "%C3%A9", "%25", "a+b", &"A".repeat(10_000)] {
+            let answer = served.ask(&ask(&format!("token={unknown}")).credentials("basic", SECRET));
+            assert_eq!(answer.status, 200, "{kind}: {unknown}");
+        }
+    }
+}
+
+#[test]
+fn rfc7009_2_1_never_the_token_of_another_client() {
+    for (kind, served) in all_kinds() {
+        let theirs = token(&served, "post-basic");
+        let asked = ask(&format!("token={theirs}"));
+        for other in ["basic", "superuser"] {
+            served.ask(&asked.clone().credentials(other, SECRET)).refused(400, "unauthorized_client");
+            assert!(is_active(&served, &theirs), "{kind}");
+        }
+        // One that is no client learns nothing and ends nothing.
+        served.ask(&asked.clone().credentials("basic", "wrong")).refused(401, "invalid_client");
+        served.ask(&asked.clone().bearer(&theirs)).refused(401, "invalid_client");
+        served.ask(&asked).refused(401, "invalid_client");
+        assert!(is_active(&served, &theirs), "{kind}");
+        assert_eq!(served.ask(&asked.clone().credentials("post-basic", SECRET)).status, 200);
+        assert!(!is_active(&served, &theirs), "{kind}");
+    }
+}
+
+#[test]
+fn rfc7009_2_1_an_api_key_is_a_token_too() {
+    let served = &SERVER;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let administrator = served.server.administrator("test", now());
+    let client = "basic".parse().unwrap();
+    let (key, _) = runtime.block_on(administrator.create_api_key(&client, "a label", None, None)).unwrap();
+    assert!(is_active(served, key.expose()));
+    served
+        .ask(&ask(&format!("token={}", key.expose())).credentials("superuser", SECRET))
+        .refused(400, "unauthorized_client");
+    assert_eq!(served.ask(&ask(&format!("token={}", key.expose())).credentials("basic", SECRET)).status, 200);
+    assert!(!is_active(served, key.expose()));
+}
+
+#[test]
+fn rfc7009_2_1_what_is_no_revocation_request() {
+    let form = ask("token=unknown");
+    for (refused, status) in [
+        (ask("").credentials("basic", SECRET), 400),
+        (ask("token=").credentials("basic", SECRET), 400),
+        (ask("token=a&token=a").credentials("basic", SECRET), 400),
+        (form.clone().credentials("basic", SECRET).without("Content-Type"), 400),
+        (form.clone().credentials("basic", SECRET).method("GET"), 405),
+        (ask(&"x".repeat(17_000)).credentials("basic", SECRET), 413),
+    ] {
+        SERVER.ask(&refused).refused(status, "invalid_request");
+    }
+}
+
+#[test]
+fn rfc7009_2_2_1_a_token_that_is_kept_elsewhere_is_not_said_to_be_ended() {
+    let (store, elsewhere) = (common::store(), MemoryStore::default());
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(elsewhere));
+    let served = Served::start(AuthorizationServer::new(stores(store), issuer, Config::default()));
+    let mine = token(&served, "basic");
+    let asked = ask(&format!("token={mine}")).credentials("basic", SECRET);
+    served.ask(&asked).refused(400, "unsupported_token_type");
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl AuditSink for Lines {
+    fn record(&self, event: &AuditEvent<'_>) {
+        self.0.lock().unwrap().push(serde_json::to_string(event).unwrap());
+    }
+}
+
+#[test]
+fn each_revocation_and_each_refusal_is_an_event() {
+    let (lines, store) = (Lines::default(), common::store());
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
+    let server = AuthorizationServer::new(stores(store), issuer, Config::default()).with_audit_sink(lines.clone());
+    let served = Served::start(server);
+    let mine = token(&served, "basic");
+    for (client_id, secret) in [("superuser", SECRET), ("basic", "wrong"), ("basic", SECRET), ("basic", SECRET)] {
+        served.send(&ask(&format!("token={mine}")).credentials(client_id, secret));
+    }
+    let lines = lines.0.lock().unwrap();
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            assert!(!line.contains(&mine), "{line}");
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| event.get(name).and_then(|value| value.as_str()).map(String::from);
+            assert_eq!(text("action").as_deref(), Some("revoke_token"));
+            (text("actor"), text("outcome"), event.get("target").is_some())
+        })
+        .collect();
+    let (basic, superuser) = (Some("basic".into()), Some("superuser".into()));
+    assert_eq!(
+        said,
+        [
+            (superuser, Some("refused".into()), true),
+            (None, Some("refused".into()), false),
+            (basic, Some("success".into()), true),
+        ]
+    );
+}
