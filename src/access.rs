@@ -83,7 +83,7 @@ impl Role {
     }
 }
 
-/// Whether a text is a resource id as the management of clients takes it.
+/// Whether a text is a resource id as the management of clients takes it, and as it can stand in a list with spaces.
 pub(crate) fn is_resource_id(text: &str) -> bool {
     (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -183,7 +183,8 @@ impl Authorization {
         self.tenants.iter().map(|(name, resources)| (name, resources))
     }
 
-    fn tenant(&self, name: &str) -> Option<&Resources> {
+    /// What is held in a tenant of the token.
+    pub(crate) fn tenant(&self, name: &str) -> Option<&Resources> {
         let at = self.tenants.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok()?;
         self.tenants.get(at).map(|(_, resources)| resources)
     }

@@ -63,6 +63,8 @@ pub enum AuditAction {
     Introspect,
     /// A client ends a token that it got.
     RevokeToken,
+    /// A call of an API behind a gateway, which was refused.
+    CallApi,
     /// A secret that is about to end was used.
     UseRetiringSecret,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
@@ -115,6 +117,7 @@ impl AuditAction {
             Self::RequestToken
             | Self::Introspect
             | Self::RevokeToken
+            | Self::CallApi
             | Self::UseRetiringSecret
             | Self::Manage
             | Self::CreateClient

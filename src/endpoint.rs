@@ -3,6 +3,7 @@
 mod any;
 mod endpoints;
 mod form_post;
+mod gateway;
 mod introspection;
 mod jwks;
 mod management;
@@ -13,6 +14,7 @@ mod token;
 
 pub use any::handle_request;
 pub use endpoints::{Endpoint, EndpointError, Endpoints};
+pub use gateway::handle_gateway_request;
 pub use introspection::{INTROSPECTION, handle_introspection_request};
 pub use jwks::handle_jwks_request;
 pub use management::handle_management_request;

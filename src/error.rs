@@ -131,6 +131,24 @@ pub enum Error {
     /// A resource that governs this server would be given by somebody who does not hold it.
     #[error("a resource that governs this server would be given by somebody who does not hold it")]
     NotHeld,
+    /// The bearer token is meant for other APIs than this one.
+    #[error("the bearer token is meant for other APIs than this one")]
+    WrongAudience,
+    /// The bearer token does not have the scope that is required.
+    #[error("the bearer token does not have the scope that is required")]
+    MissingScope,
+    /// The bearer token is not for the tenant that is required.
+    #[error("the bearer token is not for the tenant that is required")]
+    MissingTenant,
+    /// The bearer token does not hold the resources that are required.
+    #[error("the bearer token does not hold the resources that are required")]
+    MissingResources,
+    /// What the bearer token says cannot stand in the headers of an answer.
+    #[error("what the bearer token says cannot stand in the headers of an answer")]
+    NotForHeaders,
+    /// The query of the URL is not percent-encoded UTF-8.
+    #[error("the query of the URL is not percent-encoded UTF-8")]
+    MalformedQuery,
     /// There is nothing at this path.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -217,8 +235,14 @@ impl Error {
             Self::UnsupportedTokenType   => (400, UnsupportedTokenType, "this kind of token cannot be revoked here"),
             Self::NoToken                => (401, InvalidToken, "a bearer token is required"),
             Self::MalformedToken         => (400, InvalidRequest, "the Authorization header cannot hold a bearer token"),
-            Self::InvalidToken           => (401, InvalidToken, "the bearer token is not valid"),
+            Self::InvalidToken
+            | Self::WrongAudience        => (401, InvalidToken, "the bearer token is not valid"),
             Self::NotHeld                => (403, InsufficientScope, "this would give a resource that the bearer token does not hold"),
+            Self::MissingScope           => (403, InsufficientScope, "the bearer token does not have the scope that is required"),
+            Self::MissingTenant          => (403, InsufficientScope, "the bearer token is not for the tenant that is required"),
+            Self::MissingResources       => (403, InsufficientScope, "the bearer token does not hold the resources that are required"),
+            Self::NotForHeaders          => (403, InsufficientScope, "the bearer token says more than headers can hold: ask for fewer tenants"),
+            Self::MalformedQuery         => (400, InvalidRequest, "the query of the URL is not percent-encoded UTF-8"),
             Self::AlreadyExists(_)       => (409, Conflict, "there is one of this name already"),
             Self::TooManySecrets         => (409, Conflict, "there are too many live secrets: retire one first"),
             Self::StaleVersion           => (412, PreconditionFailed, "it has changed since it was read"),

@@ -24,6 +24,7 @@ mod provisioning;
 mod random;
 mod reply;
 mod request;
+mod resource_server;
 mod scope;
 mod secret;
 mod server;
@@ -45,13 +46,14 @@ pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
     AuthenticatedRequest, AuthorizedRequest, Endpoint, EndpointError, Endpoints, INTROSPECTION, OPENAPI, TokenRequest,
-    TokenResponse, handle_introspection_request, handle_jwks_request, handle_management_request,
-    handle_metadata_request, handle_request, handle_revocation_request, handle_token_request,
+    TokenResponse, handle_gateway_request, handle_introspection_request, handle_jwks_request,
+    handle_management_request, handle_metadata_request, handle_request, handle_revocation_request,
+    handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnySigner, AnyTokenIssuer, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer, PublicJwk, SealedIssuer,
-    SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
+    AnySigner, AnyTokenIssuer, AnyTokenVerifier, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer,
+    PublicJwk, SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
@@ -61,6 +63,10 @@ pub use random::RandomSource;
 pub use redis;
 pub use reply::Reply;
 pub use request::Request;
+pub use resource_server::{Requirements, ResourceServer};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use resource_server::{ResourceServerLayer, ResourceServerService};
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;

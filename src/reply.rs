@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 use serde::Serialize;
 use zeroize::Zeroize as _;
 
-use crate::{Config, Error, ErrorResponse, json};
+use crate::{Config, Error, ErrorCode, ErrorResponse, Scope, json};
 
 /// An HTTP response, complete: a host copies it to the wire and adds nothing.
 ///
@@ -30,23 +30,38 @@ impl Reply {
     /// A refusal, as the client may see it (RFC 6749 §5.2). The cause stays with the reply, for the operator.
     #[must_use]
     pub fn error(cause: Error, config: &Config) -> Self {
+        Self::refusal(cause, None, config)
+    }
+
+    /// The same for a call that requires a scope, which a token that has too little is told (RFC 6750 §3).
+    pub(crate) fn refusal(cause: Error, scope: Option<&Scope>, config: &Config) -> Self {
         let response = cause.response();
         let mut reply = Self::json(response.status(), &response);
-        match (&cause, response.status()) {
+        match (&cause, response.status(), response.error()) {
             // RFC 6750 §3.1: who has sent no token has done nothing wrong yet, and is told no error.
-            (Error::NoToken, _) => reply = Self::json(401, &NOTHING).with("WWW-Authenticate", bearer(None, config)),
+            (Error::NoToken, ..) => {
+                reply = Self::json(401, &NOTHING).with("WWW-Authenticate", bearer(None, None, config));
+            }
             // The challenge says the error too (RFC 6750 §3).
-            (Error::MalformedToken | Error::InvalidToken | Error::MissingResource(_) | Error::NotHeld, _) => {
-                reply = reply.with("WWW-Authenticate", bearer(Some(&response), config));
+            (Error::MalformedToken, ..) | (_, _, ErrorCode::InvalidToken) => {
+                reply = reply.with("WWW-Authenticate", bearer(Some(&response), None, config));
+            }
+            (_, _, ErrorCode::InsufficientScope) => {
+                reply = reply.with("WWW-Authenticate", bearer(Some(&response), scope, config));
             }
             // RFC 9110 §15.5.2: a 401 without a challenge is malformed, whichever way the client authenticated.
-            (_, 401) => reply = reply.with("WWW-Authenticate", challenge(config.bearer_realm())),
-            (Error::MethodNotAllowed(allowed), _) => reply = reply.with("Allow", *allowed),
-            (_, 503) => reply = reply.with("Retry-After", "1"),
+            (_, 401, _) => reply = reply.with("WWW-Authenticate", challenge(config.bearer_realm())),
+            (Error::MethodNotAllowed(allowed), ..) => reply = reply.with("Allow", *allowed),
+            (_, 503, _) => reply = reply.with("Retry-After", "1"),
             _ => {}
         }
-        reply.cause = Some(cause);
-        reply
+        reply.because(cause)
+    }
+
+    /// With this cause, for the operator.
+    pub(crate) fn because(mut self, cause: Error) -> Self {
+        self.cause = Some(cause);
+        self
     }
 
     /// This status and this JSON.
@@ -131,16 +146,17 @@ impl fmt::Debug for Reply {
 /// The JSON object without members.
 const NOTHING: BTreeMap<&str, &str> = BTreeMap::new();
 
-/// RFC 6750 §3.
-fn bearer(response: Option<&ErrorResponse>, config: &Config) -> String {
-    let realm = config.bearer_realm();
-    match response {
-        None => format!("Bearer realm=\"{realm}\""),
-        Some(response) => {
-            let (error, description) = (json::text(&response.error()), response.error_description());
-            format!("Bearer realm=\"{realm}\", error={error}, error_description=\"{description}\"")
-        }
+/// RFC 6750 §3. Neither realm, description nor scope can hold what a `quoted-string` would have to escape.
+fn bearer(response: Option<&ErrorResponse>, scope: Option<&Scope>, config: &Config) -> String {
+    let mut challenge = format!("Bearer realm=\"{}\"", config.bearer_realm());
+    if let Some(response) = response {
+        let (error, description) = (json::text(&response.error()), response.error_description());
+        challenge += &format!(", error={error}, error_description=\"{description}\"");
     }
+    if let Some(scope) = scope {
+        challenge += &format!(", scope=\"{scope}\"");
+    }
+    challenge
 }
 
 /// RFC 7617 §2.1: the parameter tells clients to encode what they send as UTF-8.

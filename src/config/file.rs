@@ -18,7 +18,7 @@ const CLIENT_KEYS: [&str; 3] = [CACHE_EXPIRATION, CLIENT_SECRET_EXPIRATION, MAX_
 const ANY_DURATION: &str = "a duration such as `30 s`, `10m` or `600`, or `0` to keep nothing";
 const ANY_LIFETIME: &str = "a duration such as `90d` or `600`, or `0` for secrets that do not expire";
 /// The keys of the section `openidconnect`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     EXPIRATION,
     MAX_EXPIRATION,
     BEARER_REALM,

@@ -18,8 +18,8 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, AuthorizationService, ClientRegistry,
-    Config, Endpoint, Endpoints, MemoryStore, OpaqueIssuer, Provisioning, Request, Stores, TokenStore, handle_request,
-    now,
+    Config, Endpoint, Endpoints, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore,
+    handle_request, now,
 };
 use serde_json::Value;
 
@@ -212,17 +212,18 @@ impl Asked {
         self.header("Authorization", format!("Basic {}", BASE64_STANDARD.encode(text)))
     }
 
-    /// Gives it to the function.
-    pub(crate) fn call(&self, server: &Server) -> Answer {
-        let request = Request::new(&self.method, now())
+    /// As a host describes it.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request::new(&self.method, now())
             .path(&self.path)
             .query(self.query.as_deref())
             .headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
-            .body(&self.body);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let reply = runtime.block_on(handle_request(server, &endpoints(), &request));
-        let headers = reply.headers().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
-        Answer { status: reply.status(), headers, raw: reply.body().into() }
+            .body(&self.body)
+    }
+
+    /// Gives it to the function.
+    pub(crate) fn call(&self, server: &Server) -> Answer {
+        Answer::of(&block_on(handle_request(server, &endpoints(), &self.request())))
     }
 
     /// Sends it over a socket.
@@ -254,6 +255,10 @@ pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     Answer::parse(&answer)
 }
 
+pub(crate) fn block_on<R>(future: impl Future<Output = R>) -> R {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -264,6 +269,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) fn of(reply: &Reply) -> Self {
+        let headers = reply.headers().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
+        Self { status: reply.status(), headers, raw: reply.body().into() }
+    }
+
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("no end of the head");
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
@@ -290,7 +300,7 @@ impl Answer {
         json
     }
 
-    fn is_well_formed(&self) {
+    pub(crate) fn is_well_formed(&self) {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("pragma"), Some("no-cache"));
