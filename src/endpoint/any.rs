@@ -1,8 +1,9 @@
 //! All endpoints behind one function.
 
 use super::{
-    Endpoint, Endpoints, handle_introspection_request, handle_management_request, handle_metadata_request,
-    handle_token_request, openapi::handle_openapi_request,
+    Endpoint, Endpoints, handle_gateway_request, handle_introspection_request, handle_jwks_request,
+    handle_management_request, handle_metadata_request, handle_revocation_request, handle_token_request,
+    openapi::handle_openapi_request,
 };
 use crate::{AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenIssuer, TokenStore, TokenVerifier};
 
@@ -41,7 +42,10 @@ where
     match endpoint {
         Endpoint::Token => handle_token_request(server, request).await,
         Endpoint::Introspection => handle_introspection_request(server, request).await,
-        Endpoint::Metadata => handle_metadata_request(server, endpoints, request),
+        Endpoint::Revocation => handle_revocation_request(server, request).await,
+        Endpoint::Jwks => handle_jwks_request(server, request).await,
+        Endpoint::Gateway => handle_gateway_request(server, request).await,
+        Endpoint::Metadata => handle_metadata_request(server, endpoints, request).await,
         Endpoint::Management => handle_management_request(server, &request.path(rest)).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }

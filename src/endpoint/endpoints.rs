@@ -16,6 +16,12 @@ pub enum Endpoint {
     Token,
     /// [`handle_introspection_request`](crate::handle_introspection_request), at `/openidconnect/introspect`.
     Introspection,
+    /// [`handle_revocation_request`](crate::handle_revocation_request), at `/openidconnect/token/revoke`.
+    Revocation,
+    /// [`handle_jwks_request`](crate::handle_jwks_request), at `/openidconnect/public_keys` and at `/.well-known/jwks.json`.
+    Jwks,
+    /// [`handle_gateway_request`](crate::handle_gateway_request), at `/nginx/introspect/openidconnect`.
+    Gateway,
     /// [`handle_metadata_request`](crate::handle_metadata_request), at `/.well-known/oauth-authorization-server`, followed by
     /// the path of the issuer identifier (RFC 8414 §3.1).
     Metadata,
@@ -27,14 +33,25 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Token, Self::Introspection, Self::Metadata, Self::Management, Self::OpenApi];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Token,
+        Self::Introspection,
+        Self::Revocation,
+        Self::Jwks,
+        Self::Gateway,
+        Self::Metadata,
+        Self::Management,
+        Self::OpenApi,
+    ];
 
     /// Its paths in SeaCat Auth, where SeaCat Auth has it, from the path of the issuer identifier on.
     pub(super) const fn usual_paths(self) -> &'static [&'static str] {
         match self {
             Self::Token => &["/openidconnect/token"],
             Self::Introspection => &["/openidconnect/introspect"],
+            Self::Revocation => &["/openidconnect/token/revoke"],
+            Self::Jwks => &["/openidconnect/public_keys", "/.well-known/jwks.json"],
+            Self::Gateway => &["/nginx/introspect/openidconnect"],
             Self::Metadata => &["/.well-known/oauth-authorization-server"],
             Self::Management => &[""],
             Self::OpenApi => &["/openapi.json"],
@@ -44,7 +61,7 @@ impl Endpoint {
     /// Whether it looks into the body of a request.
     #[must_use]
     pub const fn takes_body(self) -> bool {
-        matches!(self, Self::Token | Self::Introspection | Self::Management)
+        matches!(self, Self::Token | Self::Introspection | Self::Revocation | Self::Management)
     }
 }
 
@@ -53,6 +70,9 @@ impl fmt::Display for Endpoint {
         f.write_str(match self {
             Self::Token => "token",
             Self::Introspection => "introspection",
+            Self::Revocation => "revocation",
+            Self::Jwks => "JWKS",
+            Self::Gateway => "gateway",
             Self::Metadata => "metadata",
             Self::Management => "management",
             Self::OpenApi => "OpenAPI",
