@@ -6,6 +6,8 @@
 //! SHA-256 of the secret, 32 bytes from the operating system and their base64url, and for a JWT its signature. Both are
 //! timed in turns in the same run, so that whatever else the machine does strikes both; a ratio is the median of the
 //! rounds, and one line `ratio: NAME VALUE`. Criterion's report follows.
+//!
+//! To check a JWT is the other half: from its text to its claims. Its floor is the verification of its signature.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -24,12 +26,16 @@ use std::{
 
 use base64::{Engine as _, prelude::*};
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, Client, ClientSecret, ClientSecretHash, Config, JwtIssuer, MemoryStore,
-    OpaqueIssuer, RandomSource, Request, SigningAlgorithm, SigningKey, handle_token_request, now,
+    AnyTokenIssuer, AuthorizationServer, Claims, Client, ClientId, ClientSecret, ClientSecretHash, Config, JwtIssuer,
+    MemoryStore, OpaqueIssuer, RandomSource, Request, Scope, Signer as _, SigningAlgorithm, SigningKey,
+    TokenIssuer as _, handle_token_request, now,
 };
 use criterion::Criterion;
 use rand::{TryRng as _, rngs::SysRng};
-use ring::digest::{SHA256, digest};
+use ring::{
+    digest::{SHA256, digest},
+    signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm},
+};
 
 const ROUNDS: usize = 101;
 const ROUND: Duration = Duration::from_millis(4);
@@ -56,10 +62,48 @@ fn main() {
         let (key, message) = (key(), [b'.'; 512]);
         compare(&mut criterion, name.as_str().unwrap(), mint, || {
             floor(&secret);
-            black_box(key.sign(&message).unwrap());
+            black_box(at_once(key.sign(&message)).unwrap());
         });
     }
+    for (name, algorithm) in [("check-EdDSA", SigningAlgorithm::EdDsa), ("check-ES256", SigningAlgorithm::Es256)] {
+        check(&mut criterion, name, algorithm);
+    }
     criterion.final_summary();
+}
+
+fn check(criterion: &mut Criterion, name: &str, algorithm: SigningAlgorithm) {
+    let key = SigningKey::generate(algorithm).unwrap();
+    let jwk = serde_json::to_value(key.public_jwk()).unwrap();
+    let member = |name: &str| jwk[name].as_str().map(decode).unwrap_or_default();
+    let (ring, public): (&dyn VerificationAlgorithm, _) = match algorithm {
+        SigningAlgorithm::EdDsa => (&ED25519, member("x")),
+        _ => (&ECDSA_P256_SHA256_FIXED, [vec![4], member("x"), member("y")].concat()),
+    };
+
+    let issuer = JwtIssuer::new("https://localhost:3081", key);
+    let claims = Claims::new(ClientId::parse("client-999").unwrap(), now(), now() + Duration::from_secs(180))
+        .with_scope(Scope::parse("tenant:my-corporation").unwrap());
+    let (token, now) = (at_once(issuer.issue(&claims)).unwrap(), now());
+    let (message, signature) = token.expose().rsplit_once('.').unwrap();
+    let signature = decode(signature);
+    compare(
+        criterion,
+        name,
+        || drop(black_box(issuer.check(black_box(token.expose()), now).unwrap())),
+        || UnparsedPublicKey::new(ring, &public).verify(black_box(message.as_bytes()), &signature).unwrap(),
+    );
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
+/// What nothing in memory makes one wait for.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("nothing in memory ever waits"),
+    }
 }
 
 /// Prints the ratio of the two, then has criterion measure them.
@@ -119,11 +163,7 @@ fn minter<T: client_credentials::TokenIssuer>(store: MemoryStore, issuer: T, sec
             .header("Authorization", authorization.as_bytes())
             .header("Content-Type", b"application/x-www-form-urlencoded")
             .body(b"grant_type=client_credentials&scope=tenant:my-corporation");
-        let Poll::Ready(reply) =
-            pin!(handle_token_request(&server, black_box(&request))).poll(&mut Context::from_waker(Waker::noop()))
-        else {
-            panic!("nothing in memory ever waits")
-        };
+        let reply = at_once(handle_token_request(&server, black_box(&request)));
         assert_eq!(reply.status(), 200);
         black_box(reply.into_body());
     }

@@ -1,30 +1,20 @@
-//! A token endpoint in an axum service.
+//! All endpoints in an axum service, with a log of what goes wrong.
 //!
-//!     cargo run --example axum -- 127.0.0.1:8080
+//!     cargo run --example axum --features tower -- 127.0.0.1:8080
 //!     curl -u billing:an-example-that-nobody-should-use -d grant_type=client_credentials http://127.0.0.1:8080/openidconnect/token
 #![allow(clippy::print_stdout, reason = "it is the output")]
 
 use std::{
     error::Error,
     io::{self, Write as _},
-    sync::Arc,
 };
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
-    http::{StatusCode, request::Parts},
-    response::Response,
-    routing::any,
-};
+use axum::{Router, middleware::map_response, response::Response, routing::get};
 use client_credentials::{
-    AuthorizationServer, Config, Error as Cause, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request,
-    handle_token_request, now,
+    AuthorizationServer, AuthorizationService, Config, Endpoints, Error as Cause, MemoryStore, OpaqueIssuer,
+    Provisioning,
 };
 use tokio::net::TcpListener;
-
-type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,11 +23,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = MemoryStore::from(Provisioning::from_json(clients)?);
     let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
 
-    // Any method: it is the endpoint that answers the wrong ones, with 405 in the form of the others.
-    let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
-    let app = Router::new().route("/openidconnect/token", any(token)).layer(limit).with_state(Arc::new(server));
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let listener = TcpListener::bind(address).await?;
+    let port = listener.local_addr()?.port();
+    let service = AuthorizationService::new(server, Endpoints::new(format!("http://localhost:{port}"))?);
+    // Whatever else the host has comes first. What it has not is the service's to answer.
+    let app = Router::new().route("/health", get(|| async { "OK" })).fallback_service(service);
+    let app = app.layer(map_response(log));
+
     println!("http://{}/openidconnect/token", listener.local_addr()?);
     let stop = async {
         tokio::signal::ctrl_c().await.ok();
@@ -45,22 +38,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
 }
 
-async fn token(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
-    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let request = Request::new(head.method.as_str(), now()).query(head.uri.query()).headers(headers);
-    let reply = match &body {
-        Ok(body) => handle_token_request(&server, &request.body(body)).await,
-        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            handle_token_request(&server, &request.oversized_body()).await
-        }
-        Err(_) => Reply::error(Cause::MalformedForm, server.config()),
-    };
-    if let Some(cause) = reply.cause() {
+/// The cause of a refusal is in the response, and goes no further than here.
+async fn log(response: Response) -> Response {
+    if let Some(cause) = response.extensions().get::<Cause>() {
         let source = cause.source().map(|source| format!(": {source}")).unwrap_or_default();
         // Not `eprintln!`, which panics where nobody reads what it prints.
-        let _ = writeln!(io::stderr(), "{} {cause}{source}", reply.status());
+        let _ = writeln!(io::stderr(), "{} {cause}{source}", response.status());
     }
-    let response = Response::builder().status(reply.status());
-    let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
-    response.body(Body::from(reply.into_body())).unwrap_or_default()
+    response
 }

@@ -1,4 +1,4 @@
-//! The README's example: a token in process, and a token endpoint in axum.
+//! The README's example: a token in process, and all endpoints in axum.
 #![allow(clippy::print_stdout, reason = "it is the output, and brevity is the point")]
 
 mod in_process {
@@ -19,23 +19,14 @@ mod in_process {
 
 mod in_axum {
     // [in axum]
-    use axum::{Router, body::Bytes, extract::*, http::request::Parts, response::Response, routing::any};
-    use client_credentials::{AuthorizationServer, MemoryStore, OpaqueIssuer, handle_token_request, now};
-    use std::sync::Arc;
+    use axum::Router;
+    use client_credentials::*;
+
     type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
-    pub(crate) fn app(server: Server) -> Router {
-        let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
-        Router::new().route("/openidconnect/token", any(token)).layer(limit).with_state(Arc::new(server))
-    }
-    type Body = Result<Bytes, rejection::BytesRejection>;
-    async fn token(State(server): State<Arc<Server>>, head: Parts, body: Body) -> Response {
-        let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let request = client_credentials::Request::new(head.method.as_str(), now()).query(head.uri.query());
-        let request = body.as_ref().map_or_else(|_| request.oversized_body(), |body| request.body(body));
-        let reply = handle_token_request(&server, &request.headers(headers)).await;
-        let response = Response::builder().status(reply.status());
-        let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
-        response.body(reply.into_body().into()).unwrap_or_default()
+
+    pub(crate) fn app(server: Server) -> Result<Router, EndpointError> {
+        let endpoints = Endpoints::new("https://auth.example.com")?;
+        Ok(Router::new().fallback_service(AuthorizationService::new(server, endpoints)))
     }
     // [end]
 }
@@ -48,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} {}\n", reply.status(), String::from_utf8_lossy(reply.body()));
 
     let store = MemoryStore::default();
-    let app = in_axum::app(AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default()));
+    let app = in_axum::app(AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default()))?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(axum::serve(listener, app).into_future());

@@ -42,6 +42,7 @@ pub(crate) use value::Value;
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
 /// | `introspection_restricted` | `false` | whether a client needs the resource [`INTROSPECTION`](crate::INTROSPECTION) to ask what a token says; else it is enough to be a client |
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
+/// | `jwks_max_age` | `5m` | how long the public keys of the server may be kept by whoever has read them: a new key must be published for as long before it signs |
 /// | `cache_expiration`, in `seacatauth:client` | `30s` | how long clients are kept in memory by a host that has `Cached` over its store; `0`: not at all |
 /// | `client_secret_expiration`, in `seacatauth:client` | `0` | how long a new secret counts that the management endpoint makes; `0`: for ever |
 /// | `max_client_secrets`, in `seacatauth:client` | `3` | how many secrets of a client can count at a time |
@@ -60,6 +61,7 @@ pub struct Config {
     max_tenants: usize,
     introspection_restricted: bool,
     unknown_client_secret_hash: ClientSecretHash,
+    jwks_max_age: Duration,
     cache_expiration: Duration,
     client_secret_expiration: Option<Duration>,
     max_client_secrets: usize,
@@ -78,6 +80,7 @@ impl Default for Config {
             max_tenants: 256,
             introspection_restricted: false,
             unknown_client_secret_hash: ClientSecretHash::decoy(SecretClass::Generated),
+            jwks_max_age: Duration::from_secs(5 * 60),
             cache_expiration: Duration::from_secs(30),
             client_secret_expiration: None,
             max_client_secrets: 3,
@@ -173,6 +176,14 @@ impl Config {
         Self { unknown_client_secret_hash, ..self }
     }
 
+    /// Sets how long the public keys of the server may be kept by whoever has read them.
+    ///
+    /// # Errors
+    /// When it is not a whole number of seconds.
+    pub fn with_jwks_max_age(self, jwks_max_age: Duration) -> Result<Self, ConfigError> {
+        Self { jwks_max_age, ..self }.checked()
+    }
+
     /// Sets how long clients are kept in memory; with zero they are not.
     #[must_use]
     pub fn with_cache_expiration(self, cache_expiration: Duration) -> Self {
@@ -233,6 +244,12 @@ impl Config {
         &self.unknown_client_secret_hash
     }
 
+    /// How long the public keys of the server may be kept by whoever has read them.
+    #[must_use]
+    pub const fn jwks_max_age(&self) -> Duration {
+        self.jwks_max_age
+    }
+
     /// Sets how long a new secret of a client counts; `None` for ever.
     #[must_use]
     pub fn with_client_secret_expiration(self, expiration: impl Into<Option<Duration>>) -> Self {
@@ -272,7 +289,9 @@ impl Config {
     }
 
     fn checked(self) -> Result<Self, ConfigError> {
-        for (key, duration) in [(EXPIRATION, self.expiration), (MAX_EXPIRATION, self.max_expiration)] {
+        for (key, duration) in
+            [(EXPIRATION, self.expiration), (MAX_EXPIRATION, self.max_expiration), (JWKS_MAX_AGE, self.jwks_max_age)]
+        {
             if !duration::is_whole(duration) {
                 return Err(ConfigError::new(key, &format_duration(duration).to_string(), duration::EXPECTED.into()));
             }
@@ -307,6 +326,7 @@ impl Config {
 const EXPIRATION: &str = "client_credentials_grant_expiration";
 const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
+const JWKS_MAX_AGE: &str = "jwks_max_age";
 const MAX_CLIENT_SECRETS: &str = "max_client_secrets";
 const ABOVE_ZERO: &str = "a whole number above zero";
 

@@ -17,6 +17,9 @@ pub enum Error {
     /// The body is longer than the configuration allows.
     #[error("the body is longer than the configuration allows")]
     BodyTooLarge,
+    /// The body broke off before its end.
+    #[error("the body broke off before its end")]
+    IncompleteBody,
     /// The Authorization header is longer than the configuration allows.
     #[error("the Authorization header is longer than the configuration allows")]
     AuthorizationTooLong,
@@ -199,6 +202,7 @@ impl Error {
         let (status, error, error_description) = match self {
             Self::MethodNotAllowed(_)    => (405, InvalidRequest, "the method is not allowed here"),
             Self::BodyTooLarge           => (413, InvalidRequest, "the body is too large"),
+            Self::IncompleteBody         => (400, InvalidRequest, "the body is incomplete"),
             Self::AuthorizationTooLong   => (400, InvalidRequest, "the Authorization header is too long"),
             Self::QueryTooLong           => (400, InvalidRequest, "the query of the URL is too long"),
             Self::TooManyParameters      => (400, InvalidRequest, "there are too many parameters"),

@@ -1,16 +1,26 @@
 //! What makes an access token.
 
 mod any_verifier;
-mod jwt;
+mod jwk;
+mod jwks;
+pub(crate) mod jwt;
+mod key_set;
 mod keys;
 mod opaque;
+mod sealed;
+mod signer;
 
 use std::{fmt, future::Future, sync::Arc};
 
 pub use any_verifier::AnyTokenVerifier;
-pub use jwt::JwtIssuer;
-pub use keys::{KeyError, PublicJwk, SigningAlgorithm, SigningKey};
+pub use jwk::{PublicJwk, SigningAlgorithm};
+pub use jwks::Jwks;
+pub use jwt::{JwtIssuer, JwtVerifier};
+pub use key_set::KeySet;
+pub use keys::{KeyError, SigningKey};
 pub use opaque::OpaqueIssuer;
+pub use sealed::{SealedIssuer, SealingKey};
+pub use signer::{AnySigner, Signer};
 use time::OffsetDateTime;
 
 use crate::{AccessToken, BackendError, Claims, error::Answer};
@@ -50,6 +60,16 @@ pub trait TokenIssuer: Send + Sync {
     /// # Errors
     /// When no token could be made. The client gets 503 and may try again, which makes another one.
     fn issue(&self, claims: &Claims) -> impl Future<Output = Result<AccessToken, BackendError>> + Send;
+
+    /// The public keys that whoever checks the tokens of this issuer needs at `now`, for
+    /// [`handle_jwks_request`](crate::handle_jwks_request) to publish.
+    ///
+    /// The one that signs has to be among them, the next one, since a copy of the list may be kept for a while, and those that
+    /// have signed tokens which are still good. Unless implemented, there are none: for tokens that nobody else can check.
+    fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
+        let _ = now;
+        Vec::new()
+    }
 }
 
 /// Checks the tokens that a [`TokenIssuer`] has made.
@@ -80,6 +100,10 @@ macro_rules! through_pointer {
         impl<T: TokenIssuer + ?Sized> TokenIssuer for $pointer {
             async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
                 (**self).issue(claims).await
+            }
+
+            fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
+                (**self).public_jwks(now)
             }
         }
 
@@ -115,6 +139,10 @@ impl TokenIssuer for AnyTokenIssuer {
     async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
         self.0.issue(claims).await
     }
+
+    fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
+        self.0.public_jwks(now)
+    }
 }
 
 impl TokenVerifier for AnyTokenIssuer {
@@ -125,12 +153,17 @@ impl TokenVerifier for AnyTokenIssuer {
 
 trait ErasedTokenIssuer: Send + Sync {
     fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken>;
+    fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk>;
     fn verify<'a>(&'a self, token: &'a str, now: OffsetDateTime) -> Answer<'a, Option<Claims>>;
 }
 
 impl<T: TokenIssuer + TokenVerifier> ErasedTokenIssuer for T {
     fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken> {
         Box::pin(TokenIssuer::issue(self, claims))
+    }
+
+    fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
+        TokenIssuer::public_jwks(self, now)
     }
 
     fn verify<'a>(&'a self, token: &'a str, now: OffsetDateTime) -> Answer<'a, Option<Claims>> {

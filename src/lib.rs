@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// The code in it is tested where it compiles.
+#![cfg_attr(any(not(doctest), feature = "tower"), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
@@ -15,6 +16,8 @@ mod duration;
 mod endpoint;
 mod error;
 mod form;
+#[cfg(feature = "http")]
+mod http;
 mod issuer;
 mod json;
 mod provisioning;
@@ -25,6 +28,8 @@ mod resource_server;
 mod scope;
 mod secret;
 mod server;
+#[cfg(feature = "tower")]
+mod service;
 mod store;
 mod text;
 mod token;
@@ -40,14 +45,15 @@ pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, Tok
 pub use clock::now;
 pub use config::{Config, ConfigError};
 pub use endpoint::{
-    AuthenticatedRequest, AuthorizedRequest, INTROSPECTION, OPENAPI, TokenRequest, TokenResponse,
-    handle_gateway_request, handle_introspection_request, handle_management_request, handle_revocation_request,
+    AuthenticatedRequest, AuthorizedRequest, Endpoint, EndpointError, Endpoints, INTROSPECTION, OPENAPI, TokenRequest,
+    TokenResponse, handle_gateway_request, handle_introspection_request, handle_jwks_request,
+    handle_management_request, handle_metadata_request, handle_request, handle_revocation_request,
     handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnyTokenIssuer, AnyTokenVerifier, JwtIssuer, KeyError, OpaqueIssuer, PublicJwk, SigningAlgorithm, SigningKey,
-    TokenIssuer, TokenVerifier,
+    AnySigner, AnyTokenIssuer, AnyTokenVerifier, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer,
+    PublicJwk, SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
@@ -64,6 +70,9 @@ pub use resource_server::{ResourceServerLayer, ResourceServerService};
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use service::AuthorizationService;
 /// The crate whose `PgPool` [`PostgresStore::with_pool`] takes.
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

@@ -1,6 +1,6 @@
 //! What is answered: status, headers and body, for the host to put on the wire.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use serde::Serialize;
 use zeroize::Zeroize as _;
@@ -12,15 +12,19 @@ use crate::{Config, Error, ErrorCode, ErrorResponse, Scope, json};
 /// `Debug` shows no body, since it may hold a token; the body is zeroed when the reply is dropped.
 pub struct Reply {
     status: u16,
+    /// Whether anybody may keep it.
+    is_public: bool,
     /// The fields that not every reply has.
     extra: Vec<(&'static str, Cow<'static, str>)>,
     body: Vec<u8>,
     cause: Option<Error>,
 }
 
-/// What every reply carries: JSON (RFC 6749 §5.1) that nobody may keep.
-const ALWAYS: [(&str, &str); 3] =
-    [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")];
+/// What every reply is (RFC 6749 §5.1).
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+/// Nobody may keep it: so for every reply that is not known to be for everybody.
+const NOT_KEPT: [(&str, &str); 2] = [("Cache-Control", "no-store"), ("Pragma", "no-cache")];
 
 impl Reply {
     /// A refusal, as the client may see it (RFC 6749 §5.2). The cause stays with the reply, for the operator.
@@ -69,7 +73,14 @@ impl Reply {
 
     /// 200 with this JSON.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, extra: Vec::new(), body, cause: None }
+        Self { status: 200, is_public: false, extra: Vec::new(), body, cause: None }
+    }
+
+    /// 200 with this JSON, which anybody may have and keep for a while (RFC 9111 §5.2.2).
+    pub(crate) fn public(value: &impl Serialize, max_age: Duration) -> Self {
+        let mut reply = Self::json(200, value);
+        reply.is_public = true;
+        reply.with("Cache-Control", format!("public, max-age={}", max_age.as_secs()))
     }
 
     /// 304 with this entity tag (RFC 9110 §15.4.5), and without a body.
@@ -93,8 +104,9 @@ impl Reply {
 
     /// The header fields, names in their usual case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let not_kept = NOT_KEPT.into_iter().filter(|_| !self.is_public);
         let extra = self.extra.iter().map(|(name, value)| (*name, value.as_ref()));
-        ALWAYS.into_iter().chain(extra)
+        [JSON].into_iter().chain(not_kept).chain(extra)
     }
 
     /// The body: a JSON object.

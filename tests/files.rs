@@ -115,6 +115,19 @@ fn durations_in_the_configuration() {
 }
 
 #[test]
+fn the_public_keys_may_be_kept_for_whole_seconds() {
+    assert_eq!(Config::default().jwks_max_age().as_secs(), 300);
+    let config = configured("[openidconnect]\njwks_max_age=1h\n", FileFormat::Ini).unwrap();
+    assert_eq!(config.jwks_max_age().as_secs(), 3600);
+    for value in ["0", "500ms", "never", "-1", ""] {
+        let error = configured(&format!("[openidconnect]\njwks_max_age={value}\n"), FileFormat::Ini).unwrap_err();
+        assert!(error.to_string().contains("`jwks_max_age`"), "{error}");
+    }
+    let error = Config::default().with_jwks_max_age(std::time::Duration::ZERO).unwrap_err();
+    assert_eq!(error.key(), "jwks_max_age");
+}
+
+#[test]
 fn the_expiration_of_the_cache_may_be_any_duration() {
     for (text, milliseconds) in
         [("30 s", 30_000), ("1m", 60_000), ("600", 600_000), ("500ms", 500), ("0", 0), ("0 s", 0)]

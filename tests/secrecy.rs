@@ -5,11 +5,11 @@ use std::{error::Error as _, fmt::Debug, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyClientStore, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Claims, Client, ClientId,
-    ClientSecret, ClientSecretHash, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, RandomSource,
-    Reply, Request, Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey, StoredSecret, Stores,
-    TenantName, TokenEndpointAuthMethod, TokenHash, TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _,
-    now,
+    AnyClientStore, AnySigner, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Claims, Client,
+    ClientId, ClientSecret, ClientSecretHash, Config, Error, JwtIssuer, KeySet, MemoryStore, OpaqueIssuer,
+    Provisioning, RandomSource, Reply, Request, Resources, Role, Scope, SealedIssuer, SealingKey, SecretClass,
+    SigningAlgorithm, SigningKey, StoredSecret, Stores, TenantName, TokenEndpointAuthMethod, TokenHash,
+    TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
 };
 
 const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hun";
@@ -141,12 +141,26 @@ async fn no_public_type_prints_a_secret() {
     let key = SigningKey::from_pkcs8_der(SigningAlgorithm::EdDsa, &key).unwrap();
     watch.print(&key);
     watch.print(key.public_jwk());
+    let next = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+    watch.print(&KeySet::from(AnySigner::from(next)));
     let issuer = JwtIssuer::new("https://localhost", key);
     watch.print(&issuer);
     let claims = Claims::new(ClientId::parse("a").unwrap(), now(), now());
-    let token = issuer.sign(&claims).unwrap();
+    let token = issuer.issue(&claims).await.unwrap();
     watch.hide(token.expose().rsplit('.').next().unwrap());
     watch.print(&token);
+    let sealing = SealingKey::from_bytes(&[0xA7; 32]);
+    watch.hide(&**sealing.to_text());
+    watch.hide("167, 167, 167");
+    watch.hide("a7a7a7");
+    watch.print(&sealing);
+    watch.error(&sealing.to_text().repeat(2).parse::<SealingKey>().unwrap_err());
+    let issuer = SealedIssuer::new("https://localhost", sealing);
+    watch.print(&issuer);
+    watch.print(issuer.keys());
+    let sealed = issuer.seal(&claims).unwrap();
+    watch.hide(sealed.expose());
+    watch.print(&sealed);
     watch.print(&Reply::from(
         TokenRequest::parse(&request, &config)
             .unwrap()

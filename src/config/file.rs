@@ -4,7 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap, mem};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::{ABOVE_ZERO, BEARER_REALM, Config, ConfigError, EXPIRATION, MAX_CLIENT_SECRETS, MAX_EXPIRATION, Value};
+use super::{
+    ABOVE_ZERO, BEARER_REALM, Config, ConfigError, EXPIRATION, JWKS_MAX_AGE, MAX_CLIENT_SECRETS, MAX_EXPIRATION, Value,
+};
 use crate::{ClientSecretHash, ParseError, SecretClass, duration};
 
 const SECTION: &str = "openidconnect";
@@ -16,7 +18,7 @@ const CLIENT_KEYS: [&str; 3] = [CACHE_EXPIRATION, CLIENT_SECRET_EXPIRATION, MAX_
 const ANY_DURATION: &str = "a duration such as `30 s`, `10m` or `600`, or `0` to keep nothing";
 const ANY_LIFETIME: &str = "a duration such as `90d` or `600`, or `0` for secrets that do not expire";
 /// The keys of the section `openidconnect`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     EXPIRATION,
     MAX_EXPIRATION,
     BEARER_REALM,
@@ -27,6 +29,7 @@ const KEYS: [&str; 10] = [
     "max_tenants",
     "introspection_restricted",
     "unknown_client_secret_hash",
+    JWKS_MAX_AGE,
 ];
 
 impl Config {
@@ -39,6 +42,7 @@ impl Config {
             EXPIRATION => self.expiration = duration()?,
             MAX_EXPIRATION => self.max_expiration = duration()?,
             BEARER_REALM => self.bearer_realm = Cow::Owned(value.into()),
+            JWKS_MAX_AGE => self.jwks_max_age = duration()?,
             "max_body_bytes" => self.max_body_bytes = limit()?,
             "max_authorization_bytes" => self.max_authorization_bytes = limit()?,
             "max_parameters" => self.max_parameters = limit()?,

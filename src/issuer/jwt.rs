@@ -1,45 +1,53 @@
 //! JWT access tokens (RFC 9068): signed, self-contained, and readable by whoever holds them.
 
+pub(crate) mod check;
+mod verifier;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use super::{SigningKey, TokenIssuer, TokenVerifier};
-use crate::{AccessToken, Authorization, BackendError, Claims, ClientId, RandomSource, Scope, json};
+use self::check::{Jwt, JwtRules};
+use super::{AnySigner, KeySet, PublicJwk, Signer as _, TokenIssuer, TokenVerifier};
+use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, Scope, json};
+pub use verifier::JwtVerifier;
 
 /// Issues JWTs of RFC 9068. Nothing is kept: whoever has the public key can check one, and it ends when it expires.
 ///
 /// Beside the claims of RFC 9068 §2.2 a token has `resources`, the map of [`Authorization`].
 ///
 /// ```
-/// use client_credentials::{JwtIssuer, SigningAlgorithm, SigningKey};
+/// use client_credentials::{JwtIssuer, KeySet, SigningAlgorithm, SigningKey};
 ///
 /// let key = SigningKey::generate(SigningAlgorithm::EdDsa)?;
 /// let issuer = JwtIssuer::new("https://auth.example.com", key).with_audience("https://api.example.com");
+///
+/// // Or with keys that follow one another:
+/// let [first, second] = [SigningKey::generate(SigningAlgorithm::EdDsa)?, SigningKey::generate(SigningAlgorithm::EdDsa)?];
+/// let keys = KeySet::from(first).with_next(second.into());
+/// let issuer = JwtIssuer::new("https://auth.example.com", keys.clone());
 /// # Ok::<(), client_credentials::KeyError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JwtIssuer {
     issuer: String,
+    /// Whom the tokens are for that name nobody else.
     audience: String,
-    key: SigningKey,
-    /// The JOSE header, encoded, with the dot after it: the same for every token.
-    header: String,
+    keys: KeySet<AnySigner>,
     random: RandomSource,
 }
 
 impl JwtIssuer {
     /// An issuer with this identifier (`iss`, a URL: RFC 8414 §2), which is also the audience unless told otherwise.
-    pub fn new(issuer: impl Into<String>, key: SigningKey) -> Self {
-        let header = Header { alg: key.algorithm(), kid: key.key_id(), typ: "at+jwt" };
-        let header = BASE64_URL_SAFE_NO_PAD.encode(&*to_json(&header)) + ".";
+    pub fn new(issuer: impl Into<String>, keys: impl Into<KeySet<AnySigner>>) -> Self {
         let issuer = issuer.into();
-        Self { audience: issuer.clone(), issuer, key, header, random: RandomSource::seeded() }
+        Self { audience: issuer.clone(), issuer, keys: keys.into(), random: RandomSource::seeded() }
     }
 
-    /// For whom the tokens are meant (`aud`, RFC 9068 §3): the identifier of the API that takes them. It is that API's to check
-    /// them, and this server does not take them for itself: only API keys open its management endpoint then.
+    /// For whom the tokens are meant (`aud`, RFC 9068 §3) whose clients have named nobody: the identifier of the API that takes
+    /// them. It is that API's to check them, and this server does not take them for itself: only API keys open its management
+    /// endpoint then.
     #[must_use]
     pub fn with_audience(self, audience: impl Into<String>) -> Self {
         Self { audience: audience.into(), ..self }
@@ -51,68 +59,24 @@ impl JwtIssuer {
         Self { random, ..self }
     }
 
-    /// The key that signs.
+    /// The keys, to rotate them.
     #[must_use]
-    pub const fn key(&self) -> &SigningKey {
-        &self.key
+    pub const fn keys(&self) -> &KeySet<AnySigner> {
+        &self.keys
     }
 
-    /// Signs a token that says `claims`; [`TokenIssuer::issue`] for hosts without an executor.
-    ///
-    /// # Errors
-    /// When the system gives no randomness.
-    pub fn sign(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
-        let mut jti = [0; 16];
-        self.random.fill(&mut jti)?;
-        let client_id = claims.client_id().as_str();
-        let payload = Payload {
-            iss: &self.issuer,
-            sub: client_id,
-            aud: &self.audience,
-            client_id,
-            exp: claims.expires_at().unix_timestamp(),
-            iat: claims.issued_at().unix_timestamp(),
-            jti: &BASE64_URL_SAFE_NO_PAD.encode(jti),
-            scope: claims.scope().map(Scope::as_str),
-            resources: claims.authorization(),
-        };
-        let payload = to_json(&payload);
-        // Room for all of it, so that growing leaves no copy behind: 4/3 of the payload, and an RSA signature at most.
-        let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 700);
-        token.push_str(&self.header);
-        BASE64_URL_SAFE_NO_PAD.encode_string(&*payload, &mut token);
-        let signature = Zeroizing::new(self.key.sign(token.as_bytes())?);
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(&*signature, &mut token);
-        Ok(AccessToken::new(token)?)
-    }
-}
-
-impl JwtIssuer {
     /// What a token of this issuer says, if it counts at `now`; [`TokenVerifier::verify`] for hosts without an executor.
     ///
     /// A token that is meant for another API than this server has that API as its [audience](Claims::audience) (RFC 9068 §4), and
     /// opens nothing here.
     ///
-    /// A token has to be what [`sign`](Self::sign) makes, to the letter of its header: nothing in it chooses how it is checked
-    /// (RFC 8725 §3.1).
+    /// A token has to be what [`issue`](TokenIssuer::issue) makes, to the letter of its header: nothing in it chooses how it is
+    /// checked (RFC 8725 §3.1).
     #[must_use]
     pub fn check(&self, token: &str, now: OffsetDateTime) -> Option<Claims> {
-        let (signed, signature) = token.rsplit_once('.')?;
-        let payload = signed.strip_prefix(&self.header)?;
-        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
-        if !self.key.verify(signed.as_bytes(), &signature) {
-            return None;
-        }
-        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
-        let payload: Checked = serde_json::from_slice(&payload).ok()?;
-        let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
-        let claims = Claims::new(payload.client_id, time(payload.iat)?, time(payload.exp)?)
-            .with_scope(payload.scope)
-            .with_authorization(payload.resources)
-            .with_audience((payload.aud != self.issuer).then(|| payload.aud.clone()))
-            .with_jti(payload.jti);
-        (payload.iss == self.issuer && payload.aud == self.audience && now < claims.expires_at()).then_some(claims)
+        let key = self.keys.find(now, |key| token.starts_with(key.header()).then(|| key.clone()))?;
+        let rules = JwtRules { issuer: &self.issuer, audience: None, clock_skew: Duration::ZERO };
+        Jwt::parse(token)?.check(key.public_jwk(), &rules, now)
     }
 }
 
@@ -124,15 +88,39 @@ impl TokenVerifier for JwtIssuer {
 
 impl TokenIssuer for JwtIssuer {
     async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
-        self.sign(claims)
+        let mut jti = [0; 16];
+        self.random.fill(&mut jti)?;
+        let client_id = claims.client_id().as_str();
+        let payload = Payload {
+            iss: &self.issuer,
+            sub: client_id,
+            aud: match claims.audience() {
+                [] => Audience::One(&self.audience),
+                [one] => Audience::One(one),
+                several => Audience::Several(several),
+            },
+            client_id,
+            exp: claims.expires_at().unix_timestamp(),
+            iat: claims.issued_at().unix_timestamp(),
+            jti: &BASE64_URL_SAFE_NO_PAD.encode(jti),
+            scope: claims.scope().map(Scope::as_str),
+            resources: claims.authorization(),
+        };
+        let payload = to_json(&payload);
+        let key = self.keys.with_signing(AnySigner::clone);
+        // Room for all of it, so that growing leaves no copy behind: 4/3 of the payload, and an RSA signature at most.
+        let mut token = Zeroizing::new(String::with_capacity(key.header().len() + payload.len() * 4 / 3 + 1400));
+        token.push_str(key.header());
+        BASE64_URL_SAFE_NO_PAD.encode_string(&*payload, &mut token);
+        let signature = Zeroizing::new(key.sign(token.as_bytes()).await?);
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(&*signature, &mut token);
+        Ok(AccessToken::new(std::mem::take(&mut *token))?)
     }
-}
 
-#[derive(Serialize)]
-struct Header<'a> {
-    alg: super::SigningAlgorithm,
-    kid: &'a str,
-    typ: &'a str,
+    fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
+        self.keys.map(now, |key| key.public_jwk().clone())
+    }
 }
 
 /// RFC 9068 §2.2.
@@ -140,7 +128,7 @@ struct Header<'a> {
 struct Payload<'a> {
     iss: &'a str,
     sub: &'a str,
-    aud: &'a str,
+    aud: Audience<'a>,
     client_id: &'a str,
     exp: i64,
     iat: i64,
@@ -150,17 +138,12 @@ struct Payload<'a> {
     resources: &'a Authorization,
 }
 
-/// What is read of a payload whose signature is right.
-#[derive(Deserialize)]
-struct Checked {
-    iss: String,
-    aud: String,
-    client_id: ClientId,
-    exp: i64,
-    iat: i64,
-    jti: String,
-    scope: Option<Scope>,
-    resources: Authorization,
+/// RFC 7519 §4.1.3.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Several(&'a [String]),
 }
 
 /// Zeroed afterwards, since payload and signature together are the token.
@@ -172,27 +155,34 @@ fn to_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{SigningAlgorithm, TenantName};
+    use crate::{AnyTokenIssuer, ClientId, SigningAlgorithm, SigningKey, TenantName};
+
+    fn key() -> SigningKey {
+        SigningKey::generate(SigningAlgorithm::EdDsa).unwrap()
+    }
 
     fn issuer() -> JwtIssuer {
-        JwtIssuer::new("https://auth.example.com", SigningKey::generate(SigningAlgorithm::EdDsa).unwrap())
+        JwtIssuer::new("https://auth.example.com", key())
     }
 
     fn claims() -> Claims {
-        let now = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap() + time::Duration::milliseconds(999);
-        Claims::new(ClientId::parse("billing").unwrap(), now, now + time::Duration::minutes(3))
+        let now = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap() + Duration::milliseconds(999);
+        Claims::new(ClientId::parse("billing").unwrap(), now, now + Duration::minutes(3))
     }
 
-    fn payload(token: &AccessToken) -> Value {
+    async fn payload(issuer: &JwtIssuer, claims: &Claims) -> Value {
+        let token = issuer.issue(claims).await.unwrap();
         let payload = token.expose().split('.').nth(1).unwrap();
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
     }
 
-    #[test]
-    fn rfc9068_2_2_claims() {
+    #[tokio::test]
+    async fn rfc9068_2_2_claims() {
         let random = RandomSource::from_fn(|bytes| {
             bytes.fill(0);
             Ok(())
@@ -202,7 +192,7 @@ mod tests {
             "iss": "https://auth.example.com", "aud": "https://auth.example.com", "sub": "billing", "client_id": "billing",
             "iat": 1_700_000_000, "exp": 1_700_000_180, "jti": "AAAAAAAAAAAAAAAAAAAAAA", "resources": {"*": []},
         });
-        assert_eq!(payload(&issuer.sign(&claims()).unwrap()), expected);
+        assert_eq!(payload(&issuer, &claims()).await, expected);
 
         let acme = (TenantName::parse("acme").unwrap(), ["read", "edit"].into_iter().collect());
         let claims = claims()
@@ -212,68 +202,61 @@ mod tests {
         expected["scope"] = "r tenant:acme".into();
         expected["resources"] = json!({"*": ["read"], "acme": ["edit", "read"]});
         let issuer = issuer.with_audience("https://api.example.com");
-        assert_eq!(payload(&issuer.sign(&claims).unwrap()), expected);
+        assert_eq!(payload(&issuer, &claims).await, expected);
     }
 
-    #[test]
-    fn rfc9068_4_a_token_counts_here_and_now_or_not_at_all() {
-        const RSA: &[u8] = include_bytes!("../../tests/keys/rsa2048.pem");
-        let keys = [
-            SigningKey::generate(SigningAlgorithm::EdDsa),
-            SigningKey::generate(SigningAlgorithm::Es256),
-            SigningKey::from_pkcs8_pem(SigningAlgorithm::Rs256, RSA),
-            SigningKey::from_pkcs8_pem(SigningAlgorithm::Ps256, RSA),
-        ];
+    #[tokio::test]
+    async fn rfc9068_3_the_audience_is_what_the_client_has_named() {
+        let (here, api, other) = ("https://auth.example.com", "https://api.example.com", "https://other.example.com");
+        for (default, named, aud, read) in [
+            (here, vec![], json!(here), vec![]),
+            (here, vec![here], json!(here), vec![]),
+            (here, vec![api], json!(api), vec![api]),
+            (here, vec![api, other], json!([api, other]), vec![api, other]),
+            (here, vec![here, api], json!([here, api]), vec![here, api]),
+            (api, vec![], json!(api), vec![api]),
+            (api, vec![other], json!(other), vec![other]),
+        ] {
+            let issuer = issuer().with_audience(default);
+            let claims = claims().with_audience(named);
+            assert_eq!(payload(&issuer, &claims).await["aud"], aud);
+            let token = issuer.issue(&claims).await.unwrap();
+            assert_eq!(issuer.check(token.expose(), claims.issued_at()).unwrap().audience(), read);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_read_as_it_was_meant() {
         let acme = (TenantName::parse("acme").unwrap(), ["read"].into_iter().collect());
         let said = claims()
             .with_scope(Scope::parse("r tenant:acme").unwrap())
             .with_authorization(Authorization::new(["read"].into_iter().collect(), [acme]));
-        for key in keys {
-            let issuer = JwtIssuer::new("https://auth.example.com", key.unwrap());
-            let token = issuer.sign(&said).unwrap();
-            let now = said.issued_at();
-            let read = issuer.check(token.expose(), now).unwrap();
-            assert_eq!((read.client_id(), read.scope()), (said.client_id(), said.scope()));
-            assert_eq!(read.authorization(), said.authorization());
-            let expiry = read.expires_at();
-            assert!(issuer.check(token.expose(), expiry - time::Duration::NANOSECOND).is_some());
-            assert!(issuer.check(token.expose(), expiry).is_none(), "expired");
-
-            let parts: Vec<_> = token.expose().split('.').collect();
-            let [header, payload, signature] = parts.try_into().unwrap();
-            let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#);
-            let other = issuer.sign(&claims()).unwrap();
-            let other = other.expose().split('.').nth(1).unwrap();
-            for forged in [
-                format!("{header}.{other}.{signature}"),
-                format!("{none}.{payload}."),
-                format!("{none}.{payload}.{signature}"),
-                format!("{header}.{payload}."),
-                format!("{header}.{payload}"),
-                format!("{header}.{payload}.{signature}.{signature}"),
-                format!("{header}.{payload}.{}", &signature[..signature.len() - 4]),
-                format!(".{payload}.{signature}"),
-                header.into(),
-                String::new(),
-            ] {
-                assert!(issuer.check(&forged, now).is_none(), "{forged}");
-            }
-            assert!(read.audience().is_empty(), "for this server itself");
-            let mut elsewhere = issuer.with_audience("https://api.example.com");
-            assert!(elsewhere.check(token.expose(), now).is_none(), "for another audience");
-            let theirs = elsewhere.sign(&said).unwrap();
-            let read = elsewhere.check(theirs.expose(), now).unwrap();
-            assert_eq!(read.audience(), ["https://api.example.com"]);
-            elsewhere.issuer = "https://other.example.com".into();
-            elsewhere.audience = "https://auth.example.com".into();
-            assert!(elsewhere.check(token.expose(), now).is_none(), "of another issuer");
-        }
+        let issuer = issuer();
+        let token = issuer.issue(&said).await.unwrap();
+        let read = issuer.check(token.expose(), said.issued_at()).unwrap();
+        assert_eq!((read.client_id(), read.scope()), (said.client_id(), said.scope()));
+        assert_eq!(read.authorization(), said.authorization());
+        assert_eq!(read.jti().unwrap().len(), 22);
+        assert_eq!(read.issued_at().unix_timestamp(), said.issued_at().unix_timestamp());
+        assert_eq!(read.expires_at().unix_timestamp(), said.expires_at().unix_timestamp());
     }
 
-    #[test]
-    fn rfc7519_4_1_7_each_token_has_its_own_jti() {
+    #[tokio::test]
+    async fn rfc7519_4_1_7_each_token_has_its_own_jti() {
         let issuer = issuer();
-        let jti = || payload(&issuer.sign(&claims()).unwrap())["jti"].clone();
-        assert_ne!(jti(), jti());
+        assert_ne!(payload(&issuer, &claims()).await["jti"], payload(&issuer, &claims()).await["jti"]);
+    }
+
+    #[tokio::test]
+    async fn a_pointer_publishes_what_it_points_to() {
+        let [first, second] = [key(), key()];
+        let both = [first.public_jwk().clone(), second.public_jwk().clone()];
+        let issuer = JwtIssuer::new("https://auth.example.com", KeySet::from(first).with_next(second.into()));
+        let now = claims().issued_at();
+        let published = |issuer: &dyn Fn() -> Vec<PublicJwk>| assert_eq!(issuer(), both);
+        published(&|| issuer.public_jwks(now));
+        published(&|| (&issuer).public_jwks(now));
+        published(&|| Arc::new(issuer.clone()).public_jwks(now));
+        published(&|| AnyTokenIssuer::new(issuer.clone()).public_jwks(now));
     }
 }

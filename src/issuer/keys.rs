@@ -1,41 +1,20 @@
-//! Keys that sign tokens, and what the world may know of them.
+//! Private keys at hand, which sign tokens.
 
 use std::fmt;
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
-    digest::{SHA256, digest},
     rand::SystemRandom,
     rsa::PublicKeyComponents,
     signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
-        RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+        RsaEncoding, RsaKeyPair,
     },
 };
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
-use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{BackendError, json};
-
-/// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum SigningAlgorithm {
-    /// Ed25519: the smallest and the fastest, the one to take where nothing speaks against it.
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    /// ECDSA with P-256 and SHA-256.
-    #[serde(rename = "ES256")]
-    Es256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256: what every verifier knows.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// RSASSA-PSS with SHA-256.
-    #[serde(rename = "PS256")]
-    Ps256,
-}
+use super::{PublicJwk, Signer, SigningAlgorithm, jwk::PublicKey};
+use crate::BackendError;
 
 /// A private key that signs tokens with one algorithm. `Debug` shows only algorithm and key id.
 pub struct SigningKey {
@@ -48,26 +27,6 @@ enum KeyPair {
     Ed25519(Ed25519KeyPair),
     P256(EcdsaKeyPair),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
-}
-
-/// The public half of a [`SigningKey`] as a JWK (RFC 7517 §4), which is what it serializes to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PublicJwk {
-    alg: SigningAlgorithm,
-    #[serde(rename = "use")]
-    key_use: &'static str,
-    kid: String,
-    #[serde(flatten)]
-    key: PublicKey,
-}
-
-/// The members that RFC 7638 §3.2 and RFC 8037 §2 require, and no others, in the order in which they are hashed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-enum PublicKey {
-    Ed25519 { crv: &'static str, kty: &'static str, x: String },
-    P256 { crv: &'static str, kty: &'static str, x: String, y: String },
-    Rsa { e: String, kty: &'static str, n: String },
 }
 
 /// A key that cannot be used.
@@ -88,6 +47,9 @@ pub enum KeyError {
     /// The system's source of randomness failed.
     #[error("the system gave no random bytes")]
     NoRandomness,
+    /// A [`KeySet`](super::KeySet) cannot be rotated.
+    #[error("there is no next key, and one that nobody knows yet must not sign: set it, and rotate when it is known")]
+    NoNextKey,
 }
 
 impl SigningKey {
@@ -144,20 +106,19 @@ impl SigningKey {
         };
         let pair = pair.map_err(|_| KeyError::Rejected(algorithm))?;
         let key = pair.public_key().ok_or(KeyError::Rejected(algorithm))?;
-        let public_jwk = PublicJwk { alg: algorithm, key_use: "sig", kid: key.thumbprint(), key };
-        Ok(Self { pair, random, public_jwk })
+        Ok(Self { pair, random, public_jwk: PublicJwk::new(algorithm, key) })
     }
 
     /// The algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> SigningAlgorithm {
-        self.public_jwk.alg
+        self.public_jwk.algorithm()
     }
 
     /// The key id: the SHA-256 thumbprint of the public key (RFC 7638).
     #[must_use]
     pub fn key_id(&self) -> &str {
-        &self.public_jwk.kid
+        self.public_jwk.key_id()
     }
 
     /// The public key, for those who verify.
@@ -165,12 +126,14 @@ impl SigningKey {
     pub const fn public_jwk(&self) -> &PublicJwk {
         &self.public_jwk
     }
+}
 
-    /// The signature over `message`, as RFC 7515 wants it.
-    ///
-    /// # Errors
-    /// When the system gives no randomness to an algorithm that needs some.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, BackendError> {
+impl Signer for SigningKey {
+    fn public_jwk(&self) -> &PublicJwk {
+        &self.public_jwk
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, BackendError> {
         let failed = |_| BackendError::new("the system gave no random bytes for a signature");
         match &self.pair {
             KeyPair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
@@ -181,20 +144,6 @@ impl SigningKey {
                 Ok(signature)
             }
         }
-    }
-}
-
-impl SigningKey {
-    /// Whether `signature` is this key's over `message`.
-    #[must_use]
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        let (algorithm, key): (&dyn VerificationAlgorithm, &[u8]) = match (&self.pair, self.algorithm()) {
-            (KeyPair::Ed25519(pair), _) => (&ED25519, pair.public_key().as_ref()),
-            (KeyPair::P256(pair), _) => (&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
-            (KeyPair::Rsa(pair, _), SigningAlgorithm::Ps256) => (&RSA_PSS_2048_8192_SHA256, pair.public_key().as_ref()),
-            (KeyPair::Rsa(pair, _), _) => (&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()),
-        };
-        UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
     }
 }
 
@@ -209,44 +158,22 @@ impl fmt::Debug for SigningKey {
 
 impl KeyPair {
     fn public_key(&self) -> Option<PublicKey> {
-        let base64 = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         Some(match self {
-            Self::Ed25519(pair) => {
-                PublicKey::Ed25519 { crv: "Ed25519", kty: "OKP", x: base64(pair.public_key().as_ref()) }
-            }
-            Self::P256(pair) => {
-                // SEC 1 §2.3.3: 4, then both coordinates.
-                let (x, y) = pair.public_key().as_ref().strip_prefix(&[4])?.split_at_checked(32)?;
-                PublicKey::P256 { crv: "P-256", kty: "EC", x: base64(x), y: base64(y) }
-            }
+            Self::Ed25519(pair) => PublicKey::Ed25519(pair.public_key().as_ref().try_into().ok()?),
+            Self::P256(pair) => PublicKey::P256(pair.public_key().as_ref().to_vec()),
             Self::Rsa(pair, _) => {
-                let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
-                PublicKey::Rsa { e: base64(&e), kty: "RSA", n: base64(&n) }
+                let PublicKeyComponents { n, e } = pair.public().into();
+                PublicKey::Rsa { n, e }
             }
         })
     }
 }
 
-impl PublicKey {
-    /// RFC 7638 §3: the hash of what this type serializes to.
-    fn thumbprint(&self) -> String {
-        let mut json = Vec::new();
-        json::value(&mut json, self);
-        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &json))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
-    #[test]
-    fn rfc7638_3_1_rsa_thumbprint() {
-        // The example of RFC 7638 §3.1.
-        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        let key = PublicKey::Rsa { e: "AQAB".into(), kty: "RSA", n: n.into() };
-        assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
-    }
+    use super::*;
 
     #[test]
     fn rfc8037_a_ed25519_key_and_thumbprint() {

@@ -15,19 +15,11 @@ use std::{
     thread,
 };
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
-    http::{StatusCode, request::Parts},
-    response::Response,
-    routing::any,
-};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, ClientRegistry, Config, Error, MemoryStore,
-    OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore, handle_gateway_request,
-    handle_introspection_request, handle_management_request, handle_revocation_request, handle_token_request, now,
+    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, AuthorizationService, ClientRegistry,
+    Config, Endpoint, Endpoints, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore,
+    handle_request, now,
 };
 use serde_json::Value;
 
@@ -95,6 +87,11 @@ pub(crate) fn stores(
     Stores { clients: AnyClientRegistry::new(store.clone()), tokens: AnyTokenStore::new(store) }
 }
 
+/// The token endpoint has a short path too.
+pub(crate) fn endpoints() -> Endpoints {
+    Endpoints::new("https://auth.example.com").unwrap().with_another(Endpoint::Token, "/token").unwrap()
+}
+
 /// A server that answers both as a function and at an address.
 pub(crate) struct Served {
     pub(crate) server: Arc<Server>,
@@ -104,11 +101,7 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn start(server: Server) -> Self {
         let server = Arc::new(server);
-        let app = Router::new()
-            .route("/token", any(answer))
-            .fallback(answer)
-            .layer(DefaultBodyLimit::max(server.config().max_body_bytes()))
-            .with_state(server.clone());
+        let app = axum::Router::new().fallback_service(AuthorizationService::new(server.clone(), endpoints()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -135,32 +128,6 @@ impl Served {
         assert_eq!(function.without_token(), socket.without_token(), "{asked:?}");
         function.is_well_formed();
         function
-    }
-}
-
-async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
-    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let (path, query) = (head.uri.path(), head.uri.query());
-    let request = Request::new(head.method.as_str(), now()).path(path).query(query).headers(headers);
-    let reply = match &body {
-        Ok(body) => reply(&server, path, &request.body(body)).await,
-        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            reply(&server, path, &request.oversized_body()).await
-        }
-        Err(_) => Reply::error(Error::MalformedForm, server.config()),
-    };
-    let response = Response::builder().status(reply.status());
-    let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
-    response.body(Body::from(reply.into_body())).unwrap()
-}
-
-async fn reply(server: &Server, path: &str, request: &Request<'_>) -> Reply {
-    match path {
-        "/token" | "/openidconnect/token" => handle_token_request(server, request).await,
-        "/openidconnect/introspect" => handle_introspection_request(server, request).await,
-        "/openidconnect/token/revoke" => handle_revocation_request(server, request).await,
-        "/nginx/introspect/openidconnect" => handle_gateway_request(server, request).await,
-        _ => handle_management_request(server, request).await,
     }
 }
 
@@ -256,7 +223,7 @@ impl Asked {
 
     /// Gives it to the function.
     pub(crate) fn call(&self, server: &Server) -> Answer {
-        Answer::of(&block_on(reply(server, &self.path, &self.request())))
+        Answer::of(&block_on(handle_request(server, &endpoints(), &self.request())))
     }
 
     /// Sends it over a socket.

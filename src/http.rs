@@ -1,0 +1,99 @@
+//! Requests and replies from and to the types of the crate `http`.
+
+use http::{HeaderName, HeaderValue, Response, StatusCode, request::Parts};
+use time::OffsetDateTime;
+
+use crate::{Reply, Request};
+
+impl<'a> Request<'a> {
+    /// The method, the path, the query and all header fields of an `http::Request` that arrived at this time. Its body is
+    /// still to be added, by [`body`](Self::body) or [`oversized_body`](Self::oversized_body).
+    ///
+    /// ```
+    /// use client_credentials::{Request, now};
+    ///
+    /// let (parts, body) = http::Request::post("/token?a=b").header("Authorization", "Basic Og==").body(b"c=d")?.into_parts();
+    /// let request = Request::from_parts(&parts, now()).body(body);
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    pub fn from_parts(parts: &'a Parts, received_at: impl Into<OffsetDateTime>) -> Self {
+        let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        Self::new(parts.method.as_str(), received_at).path(parts.uri.path()).query(parts.uri.query()).headers(headers)
+    }
+}
+
+/// The whole reply, into any type of body that can be made of bytes. Its [`cause`](Reply::cause) is in the extensions of the
+/// response, as an [`Error`](crate::Error): for the host's log, which nothing sends to the client.
+///
+/// ```
+/// use client_credentials::{Config, Error, Reply};
+///
+/// let reply = Reply::error(Error::WrongSecret, &Config::default());
+/// let response = http::Response::<Vec<u8>>::from(reply);
+/// assert_eq!(response.status(), 401);
+/// assert!(matches!(response.extensions().get(), Some(Error::WrongSecret)));
+/// ```
+impl<B: From<Vec<u8>>> From<Reply> for Response<B> {
+    fn from(reply: Reply) -> Self {
+        into_response(reply, B::from)
+    }
+}
+
+/// The same, with the body made by a function.
+pub(crate) fn into_response<B>(reply: Reply, body: impl FnOnce(Vec<u8>) -> B) -> Response<B> {
+    let cause = reply.cause().cloned();
+    // No reply has another status or another character in a field: neither falls back, and neither can panic.
+    let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let fields = reply.headers().filter_map(|(name, value)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    });
+    let fields = fields.collect();
+    let mut response = Response::new(body(reply.into_body()));
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    if let Some(cause) = cause {
+        response.extensions_mut().insert(cause);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Error, now, request::Field};
+
+    #[test]
+    fn everything_of_a_request() {
+        let request = http::Request::put("https://localhost/client/a%20b?x=%20&y")
+            .header("authorization", HeaderValue::from_bytes(b"Basic \xFF").unwrap())
+            .header("Content-Type", "text/plain")
+            .header("Content-Type", "application/json")
+            .header("If-Match", "\"1\"");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let request = Request::from_parts(&parts, now());
+        assert_eq!((request.method, request.path, request.query), ("PUT", "/client/a%20b", Some("x=%20&y")));
+        assert!(matches!(request.authorization, Field::Once(b"Basic \xFF")));
+        assert!(matches!(request.content_type, Field::Repeated));
+        assert!(matches!((request.if_match, request.if_none_match), (Field::Once(b"\"1\""), Field::Absent)));
+        assert_eq!(request.body, Some(&[][..]));
+    }
+
+    #[test]
+    fn everything_of_a_reply() {
+        let config = Config::default().with_bearer_realm("a realm").unwrap();
+        for cause in [Error::NoToken, Error::WrongSecret, Error::MethodNotAllowed("POST"), Error::Interrupted] {
+            let (reply, same) = (Reply::error(cause.clone(), &config), Reply::error(cause, &config));
+            let response = Response::<Vec<u8>>::from(reply);
+            assert_eq!((response.status().as_u16(), response.body().as_slice()), (same.status(), same.body()));
+            assert_eq!(response.headers().len(), same.headers().count());
+            for (name, value) in same.headers() {
+                assert_eq!(response.headers().get(name).unwrap(), value);
+            }
+            let cause = response.extensions().get::<Error>().map(ToString::to_string);
+            assert_eq!(cause, same.cause().map(ToString::to_string));
+        }
+        let response = Response::<Vec<u8>>::from(Reply::not_modified("\"1\"".into()));
+        assert_eq!((response.status().as_u16(), response.body().len()), (304, 0));
+        assert!(response.extensions().get::<Error>().is_none());
+    }
+}

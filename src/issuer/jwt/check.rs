@@ -1,0 +1,165 @@
+//! What is asked of a JWT before it counts (RFC 9068 §4), whoever asks.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, de::Visitor};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Authorization, Claims, ClientId, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present, json::Object};
+
+/// More has no token that a header of a request could carry.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+const MAX_HEADER_BYTES: usize = 4 * 1024;
+
+/// A JWT in its three parts. Nothing in it is to be believed before [`Jwt::check`].
+pub(crate) struct Jwt<'a> {
+    /// Header and payload, with the dot between them.
+    signed: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+/// What a token has to say beside a signature that is right.
+pub(crate) struct JwtRules<'a> {
+    /// Who must have issued it, `iss`.
+    pub(crate) issuer: &'a str,
+    /// For whom it must be, `aud`; `None` where whoever takes it looks at the audience of the claims.
+    pub(crate) audience: Option<&'a str>,
+    /// How far the clocks of the two servers may be apart.
+    pub(crate) clock_skew: Duration,
+}
+
+/// The header of a token of somebody else, as far as it counts (RFC 7515 §4.1): which key to take is all that it may say.
+#[derive(Deserialize)]
+pub(crate) struct JwtHeader {
+    /// Only the key with this algorithm will do.
+    pub(crate) alg: SigningAlgorithm,
+    pub(crate) kid: Option<String>,
+    typ: String,
+    /// Extensions that have to be understood (§4.1.11): there are none.
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+}
+
+impl<'a> Jwt<'a> {
+    /// Takes a token apart.
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (_, payload) = signed.split_once('.')?;
+        (token.len() <= MAX_TOKEN_BYTES).then_some(Self { signed, payload, signature })
+    }
+
+    /// The header, if it is one of an access token (RFC 9068 §4): nothing else that the same server signs is taken for one.
+    pub(crate) fn header(&self) -> Option<JwtHeader> {
+        let (header, _) = self.signed.split_once('.').filter(|(header, _)| header.len() <= MAX_HEADER_BYTES)?;
+        let Object::<JwtHeader>(header) = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        let is_access_token = ["at+jwt", "application/at+jwt"].iter().any(|typ| header.typ.eq_ignore_ascii_case(typ));
+        (is_access_token && !header.crit).then_some(header)
+    }
+
+    /// What the token says, if it counts at `now`, and this key has signed it.
+    ///
+    /// The key alone chooses how the signature is checked (RFC 8725 §3.1).
+    pub(crate) fn check(&self, key: &PublicJwk, rules: &JwtRules<'_>, now: OffsetDateTime) -> Option<Claims> {
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(self.signature).ok()?;
+        if !key.verify(self.signed.as_bytes(), &signature) {
+            return None;
+        }
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(self.payload).ok()?;
+        let Object(payload) = serde_json::from_slice(&payload).ok()?;
+        rules.claims(payload, now)
+    }
+}
+
+impl JwtRules<'_> {
+    fn claims(&self, payload: Payload, now: OffsetDateTime) -> Option<Claims> {
+        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, resources } = payload;
+        let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(self.clock_skew));
+        let has_not_ended = now < exp.0.saturating_add(self.clock_skew);
+        let is_for = |whom| audience.iter().any(|audience| audience == whom);
+        let counts = iss == self.issuer
+            // RFC 9068 §2.2: where nobody else is involved, the subject is the client. A token for somebody else is another grant's.
+            && sub == client_id.as_str()
+            && !audience.is_empty()
+            && self.audience.is_none_or(is_for)
+            && has_begun
+            && has_not_ended;
+        if !counts {
+            return None;
+        }
+        let is_for_issuer = matches!(audience.as_slice(), [only] if only == self.issuer);
+        let claims = Claims::new(client_id, iat.0, exp.0)
+            .with_scope(scope)
+            .with_authorization(resources)
+            .with_audience(if is_for_issuer { Vec::new() } else { audience })
+            .with_jti(jti);
+        Some(claims)
+    }
+}
+
+/// What is read of a payload whose signature is right (RFC 9068 §2.2). A member that is there twice is refused.
+#[derive(Deserialize)]
+struct Payload {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    client_id: ClientId,
+    exp: NumericDate,
+    nbf: Option<NumericDate>,
+    iat: NumericDate,
+    jti: String,
+    scope: Option<Scope>,
+    /// Other servers have none.
+    #[serde(default)]
+    resources: Authorization,
+}
+
+/// A text or a list of them (RFC 7519 §4.1.3).
+struct Audience(Vec<String>);
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            One(String),
+            List(Vec<String>),
+        }
+
+        Ok(Self(match Written::deserialize(deserializer)? {
+            Written::One(one) => vec![one],
+            Written::List(list) => list,
+        }))
+    }
+}
+
+/// Seconds since 1970, which may be written with a fraction (RFC 7519 §2).
+struct NumericDate(OffsetDateTime);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumericDateVisitor)
+    }
+}
+
+struct NumericDateVisitor;
+
+impl Visitor<'_> for NumericDateVisitor {
+    type Value = NumericDate;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a number of seconds")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<NumericDate, E> {
+        OffsetDateTime::from_unix_timestamp(seconds).map(NumericDate).map_err(E::custom)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<NumericDate, E> {
+        self.visit_i64(seconds.try_into().map_err(E::custom)?)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
+        let since = Duration::checked_seconds_f64(seconds).ok_or_else(|| E::custom("this is no time"))?;
+        OffsetDateTime::UNIX_EPOCH.checked_add(since).map(NumericDate).ok_or_else(|| E::custom("this is no time"))
+    }
+}

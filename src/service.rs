@@ -1,0 +1,137 @@
+//! All endpoints as one service of `tower`, for axum, hyper, tonic and whatever else takes one.
+
+mod body;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Response, header::CONTENT_LENGTH, request::Parts};
+use http_body::Body;
+use http_body_util::Full;
+use tower_service::Service;
+use zeroize::Zeroizing;
+
+use crate::{
+    AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Error, Reply, Request, TokenIssuer, TokenStore,
+    TokenVerifier, handle_request, http::into_response, now,
+};
+
+/// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
+///
+/// It takes `http` requests with any type of body. In axum, give it to `Router::fallback_service` or to
+/// `Router::route_service`, but not to `Router::nest_service`, which takes a part of the path away: give the issuer identifier
+/// or the endpoints that path instead. In hyper, wrap it in `hyper_util::service::TowerToHyperService`.
+///
+/// Each request is one of its time of arrival ([`now`]), and its body is read only where the endpoint at its path takes one, up
+/// to [`Config::max_body_bytes`](crate::Config::max_body_bytes): a longer one is answered with 413, unread if it says its
+/// length, and one that breaks off with 400. How long a body may take is for the host to say.
+///
+/// The [`cause`](Reply::cause) of a refusal is in the extensions of the response, as an [`Error`]: that is the place to log from.
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use client_credentials::{AuthorizationServer, AuthorizationService, Config, Endpoints, Error, MemoryStore, OpaqueIssuer};
+/// use tower::ServiceExt as _;
+///
+/// let store = MemoryStore::default();
+/// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+/// let service = AuthorizationService::new(server, Endpoints::new("https://auth.example.com")?);
+///
+/// // let app = axum::Router::new().fallback_service(service);
+/// let request = http::Request::get("/openidconnect/token").body(String::new())?;
+/// let response = service.oneshot(request).await?;
+/// assert_eq!(response.status(), 405);
+/// assert!(matches!(response.extensions().get(), Some(Error::MethodNotAllowed("POST"))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AuthorizationService<S, T>(Arc<Served<S, T>>);
+
+struct Served<S, T> {
+    server: Arc<AuthorizationServer<S, T>>,
+    endpoints: Endpoints,
+}
+
+impl<S, T> AuthorizationService<S, T> {
+    /// The endpoints of this server, at these addresses.
+    #[must_use]
+    pub fn new(server: impl Into<Arc<AuthorizationServer<S, T>>>, endpoints: Endpoints) -> Self {
+        Self(Arc::new(Served { server: server.into(), endpoints }))
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Arc<AuthorizationServer<S, T>> {
+        &self.0.server
+    }
+
+    /// Where its endpoints are.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.0.endpoints
+    }
+}
+
+impl<S, T, B> Service<http::Request<B>> for AuthorizationService<S, T>
+where
+    S: ClientRegistry + TokenStore + 'static,
+    T: TokenIssuer + TokenVerifier + 'static,
+    B: Body + Send + 'static,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let (served, received_at) = (self.0.clone(), now());
+        let (parts, body) = request.into_parts();
+        Box::pin(async move {
+            let reply = served.reply(Request::from_parts(&parts, received_at), &parts, body).await;
+            // Zeroed when the server has sent it, since it may hold a token.
+            Ok(into_response(reply, |body| Full::new(Bytes::from_owner(Zeroizing::new(body)))))
+        })
+    }
+}
+
+impl<S, T> Served<S, T>
+where
+    S: ClientRegistry + TokenStore,
+    T: TokenIssuer + TokenVerifier,
+{
+    async fn reply<B: Body>(&self, request: Request<'_>, parts: &Parts, body: B) -> Reply {
+        let Self { server, endpoints } = self;
+        if !endpoints.find(parts.uri.path()).is_some_and(Endpoint::takes_body) {
+            return handle_request(server, endpoints, &request).await;
+        }
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        match body::read(body, length, server.config().max_body_bytes()).await {
+            Ok(body) => handle_request(server, endpoints, &request.body(&body)).await,
+            Err(body::NotRead::TooLong) => handle_request(server, endpoints, &request.oversized_body()).await,
+            Err(body::NotRead::BrokenOff) => Reply::error(Error::IncompleteBody, server.config()),
+        }
+    }
+}
+
+impl<S, T> Clone for AuthorizationService<S, T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: fmt::Debug, T: fmt::Debug> fmt::Debug for AuthorizationService<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Served { server, endpoints } = &*self.0;
+        f.debug_struct("AuthorizationService").field("server", server).field("endpoints", endpoints).finish()
+    }
+}

@@ -1,0 +1,129 @@
+//! Bodies of requests, which may hold secrets and may not be too long.
+
+use std::pin::pin;
+
+use bytes::Buf as _;
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use zeroize::Zeroizing;
+
+/// Why there is no body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotRead {
+    TooLong,
+    BrokenOff,
+}
+
+/// The whole body, if it has no more than `limit` bytes. It is not read at all where it says that it has, by its own hint or by
+/// the `Content-Length`.
+pub(super) async fn read<B: Body>(body: B, length: Option<u64>, limit: usize) -> Result<Zeroizing<Vec<u8>>, NotRead> {
+    let length = usize::try_from(body.size_hint().lower().max(length.unwrap_or(0))).unwrap_or(usize::MAX);
+    if length > limit {
+        return Err(NotRead::TooLong);
+    }
+    let mut body = pin!(body);
+    // Who only says that much is not given that much.
+    let mut read = Zeroizing::new(Vec::with_capacity(length.min(16 * 1024)));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| NotRead::BrokenOff)?;
+        // What is no data is trailers, which nothing here looks at.
+        let Ok(mut data) = frame.into_data() else { continue };
+        if data.remaining() > limit - read.len() {
+            return Err(NotRead::TooLong);
+        }
+        make_room(&mut read, data.remaining());
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            let len = chunk.len();
+            read.extend_from_slice(chunk);
+            data.advance(len);
+        }
+    }
+    Ok(read)
+}
+
+/// Makes room for `more` bytes, and leaves nothing behind where the others were.
+fn make_room(read: &mut Zeroizing<Vec<u8>>, more: usize) {
+    let needed = read.len() + more;
+    if needed > read.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * read.len())));
+        larger.extend_from_slice(read);
+        // The one before is zeroed as it goes.
+        *read = larger;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use bytes::Bytes;
+    use http_body::{Frame, SizeHint};
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    type Part = Result<Frame<Bytes>, &'static str>;
+
+    fn data(len: usize) -> Part {
+        Ok(Frame::data(Bytes::from(vec![b'x'; len])))
+    }
+
+    /// A body that does not say how long it is.
+    struct Parts(std::vec::IntoIter<Part>);
+
+    impl Body for Parts {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Part>> {
+            Poll::Ready(self.0.next())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_limit_and_to_its_end() {
+        let trailers = || Ok(Frame::trailers(http::HeaderMap::new()));
+        for (all, expected) in [
+            (vec![], Ok(0)),
+            (vec![data(10)], Ok(10)),
+            (vec![data(0), data(3), data(0), data(7), trailers()], Ok(10)),
+            (vec![data(11)], Err(NotRead::TooLong)),
+            (vec![data(10), data(0), data(1)], Err(NotRead::TooLong)),
+            (vec![data(3), Err("reset")], Err(NotRead::BrokenOff)),
+            (vec![Err("reset")], Err(NotRead::BrokenOff)),
+            (vec![data(11), Err("reset")], Err(NotRead::TooLong)),
+        ] {
+            let read = read(Parts(all.into_iter()), None, 10).await.map(|body| body.len());
+            assert_eq!(read, expected);
+        }
+        assert_eq!(*read(Empty::<Bytes>::new(), None, 1).await.unwrap(), b"");
+        assert_eq!(*read(Full::new(&b"grant"[..]), Some(5), 5).await.unwrap(), b"grant");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_says_that_it_is_too_long_is_not_read() {
+        struct Unread(u64);
+
+        impl Body for Unread {
+            type Data = Bytes;
+            type Error = Infallible;
+
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+                panic!("it is read");
+            }
+
+            fn size_hint(&self) -> SizeHint {
+                SizeHint::with_exact(self.0)
+            }
+        }
+
+        for (hint, length) in [(11, None), (0, Some(11)), (u64::MAX, None), (0, Some(u64::MAX)), (11, Some(1))] {
+            assert_eq!(read(Unread(hint), length, 10).await.err(), Some(NotRead::TooLong));
+        }
+    }
+}
