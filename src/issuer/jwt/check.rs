@@ -79,6 +79,8 @@ impl JwtRules<'_> {
         let counts = iss == self.issuer
             // RFC 9068 §2.2: where nobody else is involved, the subject is the client. A token for somebody else is another grant's.
             && sub == client_id.as_str()
+            // It is revoked by this name, and must not share it.
+            && !jti.is_empty()
             && !audience.is_empty()
             && self.audience.is_none_or(is_for)
             && has_begun
