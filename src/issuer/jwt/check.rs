@@ -72,7 +72,8 @@ impl<'a> Jwt<'a> {
 
 impl JwtRules<'_> {
     fn claims(&self, payload: Payload, now: OffsetDateTime) -> Option<Claims> {
-        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, resources } = payload;
+        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, cnf, resources } =
+            payload;
         let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(self.clock_skew));
         let has_not_ended = now < exp.0.saturating_add(self.clock_skew);
         let is_for = |whom| audience.iter().any(|audience| audience == whom);
@@ -83,6 +84,8 @@ impl JwtRules<'_> {
             && !jti.is_empty()
             && !audience.is_empty()
             && self.audience.is_none_or(is_for)
+            // Whoever presents a token that is bound to a key would have to prove that he has it (RFC 8705 §3, RFC 9449 §7).
+            && !cnf
             && has_begun
             && has_not_ended;
         if !counts {
@@ -110,6 +113,8 @@ struct Payload {
     iat: NumericDate,
     jti: String,
     scope: Option<Scope>,
+    #[serde(default, deserialize_with = "present")]
+    cnf: bool,
     /// Other servers have none.
     #[serde(default)]
     resources: Authorization,
