@@ -137,6 +137,22 @@ pub(crate) fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Option<String> {
     String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| error.into_bytes().zeroize()).ok()
 }
 
+/// Appends a text, encoded. Give `form` room for three times the text where the text is a secret, so that growing leaves no copy
+/// behind.
+#[cfg(feature = "remote")]
+pub(crate) fn encode(text: &str, form: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b' ' => form.push('+'),
+            b'*' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => form.push(byte.into()),
+            _ => {
+                let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase();
+                form.extend(['%', digit(byte >> 4), digit(byte & 0xF)]);
+            }
+        }
+    }
+}
+
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16)?.try_into().ok()
 }
@@ -171,6 +187,15 @@ mod tests {
             let (n, v) = pairs(&form).next().unwrap();
             prop_assert_eq!(&*decode(n).unwrap(), name.as_str());
             prop_assert_eq!(&*decode(v).unwrap(), value.as_str());
+        }
+
+        #[cfg(feature = "remote")]
+        #[test]
+        fn encodes_as_a_peer_does(text in ".{0,40}") {
+            let mut encoded = String::new();
+            encode(&text, &mut encoded);
+            prop_assert_eq!(&encoded, &form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+            prop_assert_eq!(&*decode(&encoded).unwrap(), text.as_str());
         }
 
         #[test]

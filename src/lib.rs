@@ -17,11 +17,13 @@ mod endpoint;
 mod error;
 mod form;
 #[cfg(feature = "http")]
-mod http;
+mod http_types;
 mod issuer;
 mod json;
 mod provisioning;
 mod random;
+#[cfg(feature = "remote")]
+mod remote;
 mod reply;
 mod request;
 mod resource_server;
@@ -51,6 +53,10 @@ pub use endpoint::{
     handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
+/// The crate whose requests and responses an [`HttpClient`] takes and gives.
+#[cfg(feature = "remote")]
+#[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
+pub use http;
 pub use issuer::{
     AnySigner, AnyTokenIssuer, AnyTokenVerifier, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer,
     PublicJwk, SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
@@ -61,8 +67,18 @@ pub use random::RandomSource;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use remote::http_client_builder;
+#[cfg(feature = "remote")]
+#[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
+pub use remote::{HttpClient, IntrospectionVerifier, JwksVerifier};
 pub use reply::Reply;
 pub use request::Request;
+/// The crate whose `Client` is an [`HttpClient`].
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use reqwest;
 pub use resource_server::{Requirements, ResourceServer};
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]

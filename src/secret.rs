@@ -91,8 +91,7 @@ impl AccessToken {
     /// header (`b64token` of RFC 6750 §2.1).
     pub fn new(token: String) -> Result<Self, ParseError> {
         let token = Zeroizing::new(token);
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
-        if token.trim_end_matches('=').is_empty() || !token.trim_end_matches('=').bytes().all(allowed) {
+        if !is_b64token(&token) {
             return Err(ParseError("an access token is letters, digits and `-._~+/`, with `=` only at the end"));
         }
         Ok(Self(token))
@@ -120,6 +119,13 @@ impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessToken(…)")
     }
+}
+
+/// `b64token` of RFC 6750 §2.1.
+pub(crate) fn is_b64token(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+    let text = text.trim_end_matches('=');
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 /// The SHA-256 of an opaque token: it finds the token's row, and nobody gets from it to the token.

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Error, Reply, Request, TokenIssuer, TokenStore,
-    TokenVerifier, handle_request, http::into_response, now,
+    TokenVerifier, handle_request, http_types::into_response, now,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.

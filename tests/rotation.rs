@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 use client_credentials::{
@@ -138,7 +138,9 @@ fn no_token_is_refused_while_keys_follow_one_another() {
             let wait = |seconds: i64| {
                 for _ in 0..seconds {
                     let before = checks.load(Ordering::SeqCst);
-                    while checks.load(Ordering::SeqCst) < before + 20 && !workers.iter().any(|it| it.is_finished()) {
+                    while checks.load(Ordering::SeqCst) < before + 20
+                        && !workers.iter().any(ScopedJoinHandle::is_finished)
+                    {
                         thread::yield_now();
                     }
                     clock.fetch_add(1, Ordering::SeqCst);

@@ -1,5 +1,5 @@
 //! The signature vectors of Project Wycheproof, through [`PublicJwk::verify`].
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_credentials::PublicJwk;

@@ -255,7 +255,7 @@ mod tests {
         let now = claims().issued_at();
         let published = |issuer: &dyn Fn() -> Vec<PublicJwk>| assert_eq!(issuer(), both);
         published(&|| issuer.public_jwks(now));
-        published(&|| (&issuer).public_jwks(now));
+        published(&|| TokenIssuer::public_jwks(&&issuer, now));
         published(&|| Arc::new(issuer.clone()).public_jwks(now));
         published(&|| AnyTokenIssuer::new(issuer.clone()).public_jwks(now));
     }

@@ -67,7 +67,7 @@ impl<K> KeySet<K> {
     /// `now + keep`. Retired keys whose time is over go.
     ///
     /// `keep` has to be as long as a token can live, plus the time in which other instances still sign with that key: what is
-    /// shorter refuses tokens that have not expired. API keys that a key has signed would need it as long as they live.
+    /// shorter refuses tokens that have not expired.
     ///
     /// # Errors
     /// [`KeyError::NoNextKey`] when there is no next key, and nothing changes: a key that nobody knows yet must not sign.

@@ -72,15 +72,20 @@ impl<'a> Jwt<'a> {
 
 impl JwtRules<'_> {
     fn claims(&self, payload: Payload, now: OffsetDateTime) -> Option<Claims> {
-        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, resources } = payload;
+        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, cnf, resources } =
+            payload;
         let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(self.clock_skew));
         let has_not_ended = now < exp.0.saturating_add(self.clock_skew);
         let is_for = |whom| audience.iter().any(|audience| audience == whom);
         let counts = iss == self.issuer
             // RFC 9068 §2.2: where nobody else is involved, the subject is the client. A token for somebody else is another grant's.
             && sub == client_id.as_str()
+            // It is revoked by this name, and must not share it.
+            && !jti.is_empty()
             && !audience.is_empty()
             && self.audience.is_none_or(is_for)
+            // Whoever presents a token that is bound to a key would have to prove that he has it (RFC 8705 §3, RFC 9449 §7).
+            && !cnf
             && has_begun
             && has_not_ended;
         if !counts {
@@ -108,6 +113,8 @@ struct Payload {
     iat: NumericDate,
     jti: String,
     scope: Option<Scope>,
+    #[serde(default, deserialize_with = "present")]
+    cnf: bool,
     /// Other servers have none.
     #[serde(default)]
     resources: Authorization,

@@ -55,8 +55,8 @@ impl JwtVerifier {
 
     /// What a token says, if it counts at `now`; [`TokenVerifier::verify`] for hosts without an executor.
     ///
-    /// Its type has to be that of an access token, and neither it nor its key may choose how the signature is checked if not
-    /// both say the same (RFC 8725 §3.1).
+    /// Its type has to be that of an access token, and its algorithm that of the key, which alone chooses how the signature is
+    /// checked (RFC 8725 §3.1).
     #[must_use]
     pub fn check(&self, token: &str, now: OffsetDateTime) -> Option<Claims> {
         let jwt = Jwt::parse(token)?;
