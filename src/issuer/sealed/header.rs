@@ -1,5 +1,7 @@
 //! What a sealed token has in the clear.
 
+use std::mem;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use time::OffsetDateTime;
 
@@ -31,26 +33,32 @@ impl Header {
     }
 
     pub(super) fn to_bytes(&self) -> [u8; HEADER_LEN] {
-        let mut bytes = [VERSION; HEADER_LEN];
-        let parts = self.key_id.iter().chain(&self.epoch).chain(&self.nonce);
-        bytes.iter_mut().skip(1).zip(parts).for_each(|(byte, part)| *byte = *part);
-        bytes
+        joined([&[VERSION], &self.key_id, &self.epoch, &self.nonce])
     }
 
     /// What the tag covers beside the ciphertext: all of the header, and whose token it is. Both are of one length, so that no two
     /// of them read the same.
     pub(super) fn associated_data(&self, issuer_hash: &[u8; 32]) -> [u8; HEADER_LEN + 32] {
-        let mut data = [0; HEADER_LEN + 32];
-        data.iter_mut().zip(self.to_bytes().iter().chain(issuer_hash)).for_each(|(byte, part)| *byte = *part);
-        data
+        joined([&self.to_bytes(), issuer_hash])
     }
 
     /// No other token has this epoch and this nonce, or it would have been sealed with the same key and nonce.
     pub(super) fn jti(&self) -> String {
-        let mut random = [0; 8 + 12];
-        random.iter_mut().zip(self.epoch.iter().chain(&self.nonce)).for_each(|(byte, part)| *byte = *part);
-        BASE64_URL_SAFE_NO_PAD.encode(random)
+        BASE64_URL_SAFE_NO_PAD.encode(joined::<2, { 8 + 12 }>([&self.epoch, &self.nonce]))
     }
+}
+
+/// Parts that together have `LEN` bytes.
+fn joined<const PARTS: usize, const LEN: usize>(parts: [&[u8]; PARTS]) -> [u8; LEN] {
+    let mut joined = [0; LEN];
+    let mut rest = joined.as_mut_slice();
+    for part in parts {
+        if let Some((place, more)) = mem::take(&mut rest).split_at_mut_checked(part.len()) {
+            place.copy_from_slice(part);
+            rest = more;
+        }
+    }
+    joined
 }
 
 /// Mixes the time into a random nonce, which is as random afterwards. It is for copies of a virtual machine whose generators give
