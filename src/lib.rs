@@ -19,6 +19,8 @@ mod issuer;
 mod json;
 mod provisioning;
 mod random;
+#[cfg(feature = "remote")]
+mod remote;
 mod reply;
 mod request;
 mod scope;
@@ -43,6 +45,10 @@ pub use endpoint::{
     handle_jwks_request, handle_management_request, handle_token_request,
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
+/// The crate whose requests and responses an [`HttpClient`] takes and gives.
+#[cfg(feature = "remote")]
+#[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
+pub use http;
 pub use issuer::{
     AnySigner, AnyTokenIssuer, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer, PublicJwk, Signer,
     SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
@@ -53,8 +59,18 @@ pub use random::RandomSource;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use remote::http_client_builder;
+#[cfg(feature = "remote")]
+#[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
+pub use remote::{HttpClient, IntrospectionVerifier, JwksVerifier};
 pub use reply::Reply;
 pub use request::Request;
+/// The crate whose `Client` is an [`HttpClient`].
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use reqwest;
 pub use scope::{Scope, TenantName};
 pub use secret::{AccessToken, ClientSecret, ClientSecretHash, SecretClass, TokenHash};
 pub use server::AuthorizationServer;
