@@ -52,9 +52,9 @@ use answers::Answers;
 ///
 /// # How old an answer can be
 ///
-/// An answer counts for [`cache_expiration`](Self::with_cache_expiration), ten seconds unless told otherwise, and never longer than
-/// the token. So a token that is revoked passes for that long, and one that was unknown a moment ago is refused for that long
-/// (RFC 7662 §4). Time is the `now` of whoever asks, and an answer is as old as the question.
+/// An answer counts for [`cache_expiration`](Self::with_cache_expiration), ten seconds unless told otherwise, and never
+/// longer than the token. So a token that is revoked passes for that long, and one that was unknown a moment ago is refused
+/// for that long (RFC 7662 §4). Time is the `now` of whoever asks, and an answer is as old as the question.
 ///
 /// # What counts
 ///
@@ -63,8 +63,8 @@ use answers::Answers;
 /// have. An answer without `client_id` is an error: whose the token is cannot be told, since `sub` may be a person. One without
 /// `iat` was issued when it was asked about, one without `exp` is said to expire a minute later.
 ///
-/// `resources` is the map of [`Authorization`](crate::Authorization), as a server of this crate tells it; without it a token gives no
-/// resources.
+/// `resources` is the map of [`Authorization`](crate::Authorization), as a server of this crate tells it; without it a token
+/// gives no resources.
 ///
 /// Whatever else is answered, or nothing, is an error, and 503 for whoever presents the token: a server that refuses the
 /// credentials of this API has not said that the token is no good.

@@ -52,29 +52,30 @@ use keys::{Age, Kept, Keys};
 ///
 /// # What counts
 ///
-/// A token whose header says `at+jwt`, signed with a published key by that key's algorithm (`EdDSA`, `ES256`, `RS256` or `PS256`),
-/// of this issuer, within its time, and whose subject is its client (RFC 9068 §2.2). Whether it is meant for the API is told by its [audience](Claims::audience), which
-/// whoever takes it has to look at: it is empty for a token whose only audience is the issuer. `resources` is the map of
-/// [`Authorization`](crate::Authorization); a token without it gives none. A token that is bound to a key (`cnf`, RFC 8705 §3.1,
-/// RFC 9449 §6) is not taken, since whoever presents it would have to prove that he has the key.
+/// A token whose header says `at+jwt`, signed with a published key by that key's algorithm (`EdDSA`, `ES256`, `RS256` or
+/// `PS256`), of this issuer, within its time, and whose subject is its client (RFC 9068 §2.2). Whether it is meant for the
+/// API is told by its [audience](Claims::audience), which whoever takes it has to look at: it is empty for a token whose only
+/// audience is the issuer. `resources` is the map of [`Authorization`](crate::Authorization); a token without it gives none.
+/// A token that is bound to a key (`cnf`, RFC 8705 §3.1, RFC 9449 §6) is not taken, since whoever presents it would have to
+/// prove that he has the key.
 ///
 /// Nothing tells here that a token was revoked, or that its client is gone: it counts until it expires. Where that is too long,
 /// issue shorter ones, or take an [`IntrospectionVerifier`](super::IntrospectionVerifier).
 ///
 /// # How old the keys can be
 ///
-/// They are fetched when the first token comes, and again when they are older than the server allows (`max-age`, RFC 9111 §5.2.2.1):
-/// five minutes where it does not say, never less than 30 seconds, and at most [an hour](Self::with_max_age). A key that the
-/// server withdraws opens doors for that long. If the server cannot be asked, the old keys go on counting for
-/// [an hour](Self::with_stale_if_error); after that nothing is opened, and whoever presents a token gets 503. A server
-/// that fails is not asked again for five seconds.
+/// They are fetched when the first token comes, and again when they are older than the server allows (`max-age`, RFC 9111
+/// §5.2.2.1): five minutes where it does not say, never less than 30 seconds, and at most [an hour](Self::with_max_age). A
+/// key that the server withdraws opens doors for that long. If the server cannot be asked, the old keys go on counting for
+/// [an hour](Self::with_stale_if_error); after that nothing is opened, and whoever presents a token gets 503. A server that
+/// fails is not asked again for five seconds.
 ///
-/// A token whose `kid` is not known has the keys fetched at once, so that a server may sign with a key as soon as it has published it;
-/// but only once in ten seconds, so that tokens with invented ones do not keep the server busy. Until then they are
-/// refused. A server that publishes a key some minutes before it signs with it never has a good token refused.
+/// A token whose `kid` is not known has the keys fetched at once, so that a server may sign with a key as soon as it has
+/// published it; but only once in ten seconds, so that tokens with invented ones do not keep the server busy. Until then they
+/// are refused. A server that publishes a key some minutes before it signs with it never has a good token refused.
 ///
-/// One fetches for all. Those whose keys are old but still count do not wait, the others do. If the one who fetches goes away, the next one
-/// fetches. Time is the `now` of whoever asks.
+/// One fetches for all. Those whose keys are old but still count do not wait, the others do. If the one who fetches goes
+/// away, the next one fetches. Time is the `now` of whoever asks.
 #[derive(Clone)]
 pub struct JwksVerifier<C> {
     issuer: String,
@@ -130,8 +131,8 @@ impl<C: HttpClient> JwksVerifier<C> {
         Ok(Self::new(issuer, &metadata.jwks_uri, client)?)
     }
 
-    /// How far the clock of the issuer may be from the one here (RFC 7519 §4.1.4), five seconds unless told otherwise: a token counts for
-    /// so much longer, and `nbf` so much sooner. A minute is the most that makes sense.
+    /// How far the clock of the issuer may be from the one here (RFC 7519 §4.1.4), five seconds unless told otherwise: a
+    /// token counts for so much longer, and `nbf` so much sooner. A minute is the most that makes sense.
     #[must_use]
     pub fn with_clock_skew(self, clock_skew: Duration) -> Self {
         Self { clock_skew, ..self }

@@ -28,8 +28,8 @@ pub fn http_client_builder() -> ClientBuilder {
     Client::builder().timeout(deadline).redirect(Policy::none()).no_proxy().user_agent("client-credentials")
 }
 
-/// What [`http_client_builder`] builds, or another one without redirects and with a timeout. At most 1 MiB of a response is read, and
-/// a response that came by way of a redirect is an error.
+/// What [`http_client_builder`] builds, or another one without redirects and with a timeout. At most 1 MiB of a response is
+/// read, and a response that came by way of a redirect is an error.
 impl HttpClient for Client {
     async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, BackendError> {
         // The address is the host's to know, and may tell more than should be in a log.
