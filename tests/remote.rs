@@ -155,8 +155,14 @@ async fn answer(State(site): State<Arc<Inner>>, head: Parts, body: Bytes) -> Res
     response.body(Body::from(reply.into_body())).unwrap()
 }
 
+/// With the features that it has in these tests, `reqwest` wants to be told who does the cryptography, though nothing here needs it.
+fn builder() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    http_client_builder()
+}
+
 fn client() -> reqwest::Client {
-    http_client_builder().build().unwrap()
+    builder().build().unwrap()
 }
 
 fn key() -> SigningKey {
@@ -298,10 +304,10 @@ async fn what_is_no_document_is_an_error() {
         assert!(site.introspection("basic", SECRET).verify(token.expose(), now()).await.is_err(), "{status}");
     }
     assert_eq!(site.asked("/elsewhere"), 0);
-    let follower = JwksVerifier::new(ISSUER, &site.url("/jwks"), reqwest::Client::new()).unwrap();
+    let follower = JwksVerifier::new(ISSUER, &site.url("/jwks"), reqwest::Client::builder().build().unwrap()).unwrap();
     assert!(follower.verify(token.expose(), now()).await.is_err());
     site.instead(Instead::Hangs);
-    let hasty = http_client_builder().timeout(Duration::from_millis(200)).build().unwrap();
+    let hasty = builder().timeout(Duration::from_millis(200)).build().unwrap();
     let hasty = JwksVerifier::new(ISSUER, &site.url("/jwks"), hasty).unwrap();
     assert!(hasty.verify(token.expose(), now()).await.is_err());
     site.instead(None);

@@ -16,6 +16,7 @@ const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// ```
 /// use client_credentials::{JwksVerifier, http_client_builder};
 ///
+/// # let _ = rustls::crypto::ring::default_provider().install_default(); // as its features are here
 /// let client = http_client_builder().build()?;
 /// let tokens = JwksVerifier::new("http://auth.internal", "http://auth.internal/jwks.json", client)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -322,7 +322,7 @@ impl Answer {
             assert_eq!(json["token_type"], "Bearer");
             assert!(json["expires_in"].is_u64());
         }
-        assert_eq!(self.status < 300, json.get("error").is_none());
+        assert_eq!(self.status >= 300 && !members.is_empty(), json.get("error").is_some());
         if self.status >= 300 && !members.is_empty() {
             assert_eq!(members, ["error", "error_description"]);
             let description = json["error_description"].as_str().unwrap();
