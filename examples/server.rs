@@ -1,16 +1,17 @@
 //! A whole authorization server at the address and paths of SeaCat Auth's, over HTTPS, ready to be asked with curl: the token
-//! endpoint at `/openidconnect/token`, the management calls at `/client`, `/role` and so on, and the description of all of them
-//! at `/openapi.json`.
+//! endpoint at `/openidconnect/token`, the management calls at `/client`, `/role` and so on, the description of all of them
+//! at `/openapi.json`, and for clients to find them at `/.well-known/oauth-authorization-server`.
 //!
-//!     cargo run --example server
-//!     cargo run --example server --features sqlite,postgres,cached
-//!     cargo run --example server -- --help
+//!     cargo run --example server --features tower
+//!     cargo run --example server --features tower,sqlite,postgres,cached
+//!     cargo run --example server --features tower -- --help
 //!
 //! Where there is no client at all, which is at the first start, it registers an administrator and shows its secret, and without
 //! `--clients` a demo client too, with the command that mints a token with it.
 //! With the feature `sqlite` clients and tokens are in a file unless `--database` says otherwise, and are still there after
 //! the next start. With the feature `cached` the clients of a database are kept in memory for the `cache_expiration` of the
-//! configuration.
+//! configuration. The keys of JWTs and of sealed tokens are in files of the folder of `--state`, so that a token counts after the
+//! next start too; beside the one in use there is the next one, which is accepted and published already.
 #![allow(clippy::print_stdout, reason = "it is the output")]
 
 use std::{
@@ -25,15 +26,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
-    http::{StatusCode, header::CONTENT_TYPE, request::Parts},
-    response::Response,
-    routing::get,
-};
+use axum::{Router, middleware::map_response, response::Response};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Parser, ValueEnum};
 #[cfg(feature = "cached")]
 use client_credentials::Cached;
@@ -42,15 +37,15 @@ use client_credentials::PostgresStore;
 #[cfg(feature = "sqlite")]
 use client_credentials::SqliteStore;
 use client_credentials::{
-    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, Client,
-    ClientRegistry, ClientSecret, Config, Error as Cause, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, Provisioning,
-    Reply, Request, SigningAlgorithm, SigningKey, Stores, TokenStore, handle_introspection_request,
-    handle_management_request, handle_token_request, now,
+    AnyClientRegistry, AnySigner, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer,
+    AuthorizationService, Client, ClientRegistry, ClientSecret, Config, Endpoint, Endpoints, Error as Cause, JwtIssuer,
+    KeySet, MemoryStore, OpaqueIssuer, Provisioning, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm,
+    SigningKey, Stores, TokenIssuer as _, TokenStore, now,
 };
 use config::{File, FileFormat};
 use zeroize::Zeroizing;
 
-/// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and the management calls.
+/// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and all others.
 #[derive(Parser)]
 struct Arguments {
     /// An INI file with the sections [openidconnect] and [seacatauth:client].
@@ -70,13 +65,13 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3081")]
     listen: SocketAddr,
-    /// The issuer in JWTs; by default the URL that it listens on.
+    /// The issuer identifier, an `https` URL; by default the URL that it listens on. Paths are under its path.
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// The kind of token.
     #[arg(long, value_enum, default_value = "opaque")]
     token: Token,
-    /// Where the certificate and the database are kept that are made at the first start.
+    /// Where the certificate, the keys and the database are kept that are made at the first start.
     #[arg(long, value_name = "DIR", default_value = ".client-credentials")]
     state: PathBuf,
 }
@@ -85,6 +80,7 @@ struct Arguments {
 enum Token {
     Opaque,
     Jwt,
+    Sealed,
 }
 
 /// Where clients and tokens are kept.
@@ -133,6 +129,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let local = address.ip().is_loopback() || address.ip().is_unspecified();
     let host = if local { format!("localhost:{}", address.port()) } else { address.to_string() };
     let url = format!("{}://{host}", if arguments.http { "http" } else { "https" });
+    let issuer = arguments.issuer.unwrap_or_else(|| url.clone());
+    let endpoints =
+        Endpoints::new(&issuer).map_err(|error| format!("`{issuer}`: {error}; --issuer sets another one"))?;
     fs::create_dir_all(&arguments.state)?;
     let certificate = if arguments.http { None } else { Some(certificate(&arguments.state)?) };
 
@@ -142,21 +141,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let default = || Database::Memory;
     let stores = open(arguments.database.unwrap_or_else(default), &config).await?;
     let tokens = stores.tokens.clone();
-    let (issuer, public_key) = match arguments.token {
-        Token::Opaque => (AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone())), None),
-        Token::Jwt => {
-            let key = SigningKey::generate(SigningAlgorithm::EdDsa)?;
-            let public_key = serde_json::to_string(key.public_jwk())?;
-            let issuer = JwtIssuer::new(arguments.issuer.unwrap_or_else(|| url.clone()), key);
-            (AnyTokenIssuer::new(issuer), Some(public_key))
-        }
+    let issuer = match arguments.token {
+        Token::Opaque => AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone())),
+        Token::Jwt => AnyTokenIssuer::new(JwtIssuer::new(issuer, signing_keys(&arguments.state)?)),
+        Token::Sealed => AnyTokenIssuer::new(SealedIssuer::new(issuer, sealing_keys(&arguments.state)?)),
     };
+    // The first is the one that signs.
+    let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
     let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log).with_uses_noted());
 
     // Last of all that can fail, since a secret that is made now is shown only now.
     let demo = fill(&server, clients.as_ref()).await?;
-    println!("Token endpoint: {url}/openidconnect/token");
-    println!("OpenAPI document: {url}/openapi.json");
+    let here = |endpoint| format!("{url}{}", endpoints.path(endpoint).unwrap_or_default());
+    println!("Token endpoint: {}", here(Endpoint::Token));
+    println!("Metadata: {}", here(Endpoint::Metadata));
+    println!("OpenAPI document: {}", here(Endpoint::OpenApi));
     let mut curl = String::from("curl");
     if let Some((path, _)) = &certificate {
         println!("Certificate: {}", path.display());
@@ -165,7 +164,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(secret) = demo {
         println!("Demo client, whose secret is shown only now. Mint a token with it:\n");
         println!("export CLIENT_ID=demo CLIENT_SECRET={}", secret.expose());
-        println!("{curl} -X POST {url}/openidconnect/token \\");
+        println!("{curl} -X POST {} \\", here(Endpoint::Token));
         println!(r#"    -u "${{CLIENT_ID}}:${{CLIENT_SECRET}}" \"#);
         println!(r#"    -H "Content-Type: application/x-www-form-urlencoded" \"#);
         println!(r#"    --data "grant_type=client_credentials&scope=tenant:my-corporation""#);
@@ -175,10 +174,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("\nReady.");
 
-    let limit = DefaultBodyLimit::max(server.config().max_body_bytes());
-    let document = get(([(CONTENT_TYPE, "application/json")], OPENAPI));
-    let app = Router::new().route("/openapi.json", document).fallback(answer).layer(limit);
-    let app = app.with_state(server.clone()).into_make_service();
+    let service = AuthorizationService::new(server.clone(), endpoints);
+    let app = Router::new().fallback_service(service).layer(map_response(log_source)).into_make_service();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     tokio::spawn(tidy(server.clone(), tokens));
@@ -191,28 +188,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn answer(State(server): State<Arc<Server>>, head: Parts, body: Result<Bytes, BytesRejection>) -> Response {
-    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let (path, query) = (head.uri.path(), head.uri.query());
-    let request = Request::new(head.method.as_str(), now()).path(path).query(query).headers(headers);
-    let request = match &body {
-        Ok(body) => Ok(request.body(body)),
-        Err(rejected) if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => Ok(request.oversized_body()),
-        Err(_) => Err(Cause::MalformedForm),
-    };
-    let reply = match (request, path) {
-        (Ok(request), "/openidconnect/token") => handle_token_request(&server, &request).await,
-        (Ok(request), "/openidconnect/introspect") => handle_introspection_request(&server, &request).await,
-        (Ok(request), _) => handle_management_request(&server, &request).await,
-        (Err(cause), _) => Reply::error(cause, server.config()),
-    };
-    // The audit says what was refused; why a backend failed is only here.
-    if let Some(source) = reply.cause().and_then(|cause| cause.source()) {
+/// The audit says what was refused; why a backend failed is only here.
+async fn log_source(response: Response) -> Response {
+    if let Some(source) = response.extensions().get::<Cause>().and_then(|cause| cause.source()) {
         log(&source);
     }
-    let response = Response::builder().status(reply.status());
-    let response = reply.headers().fold(response, |response, (name, value)| response.header(name, value));
-    response.body(Body::from(reply.into_body())).unwrap_or_default()
+    response
 }
 
 /// Each event as a line of JSON.
@@ -330,6 +311,40 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
         .with_single_cert(vec![chain], key)?;
     Ok((certificate, RustlsConfig::from_config(Arc::new(tls))))
 }
+
+/// The keys of JWTs, as `openssl genpkey -algorithm ed25519` writes them too.
+fn signing_keys(state: &Path) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
+    let make = || {
+        let key = SigningKey::generate_pkcs8(SigningAlgorithm::EdDsa)?;
+        let key = Zeroizing::new(BASE64_STANDARD.encode(&*key));
+        let (first, rest) = key.split_at(key.len().min(64));
+        Ok(format!("-----BEGIN PRIVATE KEY-----\n{first}\n{rest}\n-----END PRIVATE KEY-----\n").into())
+    };
+    let read = |text: &str| Ok(SigningKey::from_pkcs8_pem(SigningAlgorithm::EdDsa, text.as_bytes())?.into());
+    keys(state, "signing", &make, &read)
+}
+
+/// The keys of sealed tokens.
+fn sealing_keys(state: &Path) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
+    let make = || Ok(SealingKey::generate(&RandomSource::default())?.to_text());
+    keys(state, "sealing", &make, &|text| Ok(text.trim_end().parse()?))
+}
+
+/// The key in use and the next one, from files that only their owner can read, made when there are none yet.
+fn keys<K>(state: &Path, name: &str, make: &Make, read: &Read<'_, K>) -> Result<KeySet<K>, Box<dyn Error>> {
+    let key = |file: String| -> Result<K, Box<dyn Error>> {
+        let path = state.join(file);
+        if !path.exists() {
+            write_whole(&path, &make()?)?;
+        }
+        let text = Zeroizing::new(fs::read_to_string(&path)?);
+        Ok(read(&text).map_err(|error| format!("{}: {error}", path.display()))?)
+    };
+    Ok(KeySet::new(key(format!("{name}.key"))?).with_next(key(format!("{name}-next.key"))?))
+}
+
+type Make = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error>>;
+type Read<'a, K> = dyn Fn(&str) -> Result<K, Box<dyn Error>> + 'a;
 
 /// Writes a file that is new, whole and its owner's alone before it has its name.
 fn write_whole(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {

@@ -369,11 +369,76 @@ fn server_with_a_client_file_and_jwts() {
         let document = common::request("GET", "/openapi.json").send(address, "/openapi.json");
         assert_eq!((document.status, document.header("content-type")), (200, Some("application/json")));
         assert_eq!(document.raw, client_credentials::OPENAPI.as_bytes());
+        assert!(running.line("Metadata: ").ends_with("/.well-known/oauth-authorization-server"));
 
         let refused = common::basic("billing", "wrong", "grant_type=client_credentials").send(address, PATH);
         refused.refused(401, "invalid_client");
         let printed = running.stop();
         assert!(printed.contains(r#""cause":"the secret is wrong""#) && !printed.contains(common::SECRET), "{printed}");
+    }
+}
+
+/// The keys are kept, so a token counts after a restart; and the next ones are published before they sign.
+#[test]
+fn server_keeps_its_keys() {
+    for (kind, name, published) in [("jwt", "signing", 2), ("sealed", "sealing", 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let clients = format!(
+            r#"[{{"client_id": "billing", "client_secret": "{}", "seacatauth_credentials": true}}]"#,
+            common::SECRET
+        );
+        let clients = file(folder.path(), "clients.json", &clients);
+        let issuer = "https://auth.example.com/tenant1";
+        let arguments = [
+            ["--http", "--issuer", issuer].as_slice(),
+            &["--token", kind, "--clients", clients.to_str().unwrap(), "--database", "memory"],
+        ]
+        .concat();
+        let start = || server(&state, &arguments, "Ready.");
+        let address = |running: &Running, line: &str, path: &str| {
+            let (_, address) = running.line(line).strip_suffix(path).unwrap().split_once("://").unwrap();
+            address.replace("localhost", "127.0.0.1").parse().unwrap()
+        };
+        let path = format!("/tenant1{PATH}");
+        let running = start();
+        let mint = common::basic("billing", common::SECRET, "grant_type=client_credentials");
+        let minted = mint.send(address(&running, "Token endpoint: ", &path), &path);
+        let token = minted.json()["access_token"].as_str().unwrap().to_owned();
+        drop(running);
+
+        let running = start();
+        let at = address(&running, "Token endpoint: ", &path);
+        let introspect = common::basic("billing", common::SECRET, format!("token={token}"));
+        let said = introspect.send(at, "/tenant1/openidconnect/introspect");
+        assert_eq!((said.json()["active"].as_bool(), said.json()["client_id"].as_str()), (Some(true), Some("billing")));
+        let keys = common::request("GET", "/").send(at, "/tenant1/.well-known/jwks.json").json();
+        assert_eq!(keys["keys"].as_array().unwrap().len(), published);
+
+        let well_known = "/.well-known/oauth-authorization-server/tenant1";
+        assert_eq!(at, address(&running, "Metadata: ", well_known));
+        let metadata = common::request("GET", "/").send(at, well_known).json();
+        assert_eq!((metadata["issuer"].as_str(), metadata.get("jwks_uri").is_some()), (Some(issuer), published > 0));
+
+        let mut files: Vec<_> =
+            fs::read_dir(&state).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        assert_eq!(files, [format!("{name}-next.key"), format!("{name}.key")]);
+        for file in files {
+            assert_eq!(fs::metadata(state.join(file)).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
+
+#[test]
+fn server_refuses_an_issuer_that_is_none() {
+    for issuer in ["http://auth.example.com", "https://auth.example.com?a=b"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = example("server");
+        command.args(["--http", "--listen", "127.0.0.1:0", "--issuer", issuer, "--state"]).arg(folder.path());
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains("--issuer") && error.contains(issuer), "{error}");
     }
 }
 
@@ -403,4 +468,29 @@ fn axum_answers() {
     let asked = common::basic("billing", "an-example-that-nobody-should-use", "grant_type=client_credentials");
     asked.send(address, PATH).granted(None);
     common::post("x".repeat(20_000)).send(address, PATH).refused(413, "invalid_request");
+}
+
+#[test]
+fn hyper_and_actix_answer() {
+    for name in ["hyper", "actix"] {
+        let mut command = example(name);
+        command.arg("0");
+        let running = Running::start(command, "curl ");
+        let url = running.head.lines().last().unwrap().rsplit_once(' ').unwrap().1;
+        let address = url.strip_suffix(PATH).unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+        let asked = common::basic("billing", "an-example-that-nobody-should-use", "grant_type=client_credentials");
+        asked.send(address, PATH).granted(None);
+        common::post("x".repeat(20_000)).send(address, PATH).refused(413, "invalid_request");
+        common::basic("billing", "wrong", "grant_type=client_credentials")
+            .send(address, PATH)
+            .refused(401, "invalid_client");
+        let metadata = "/.well-known/oauth-authorization-server";
+        let said = common::request("GET", metadata).send(address, metadata);
+        assert_eq!(said.json()["token_endpoint"], url, "{name}");
+        if installed("curl").is_some() {
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", &format!("{} --silent", running.head.lines().last().unwrap())]);
+            assert_eq!(reply(&output(shell))["token_type"], "Bearer", "{name}");
+        }
+    }
 }

@@ -18,10 +18,11 @@ use std::{
     thread,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, AuthorizationService, Config, Endpoint, Endpoints, Error, MemoryStore,
-    OPENAPI, OpaqueIssuer, Stores,
+    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, AuthorizationService, Config, Endpoint,
+    Endpoints, Error, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, SigningAlgorithm, SigningKey, Stores,
 };
 use common::{Answer, Asked, SECRET, Server, basic, request, stores};
 use http::Response;
@@ -31,10 +32,7 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-type Service = AuthorizationService<
-    Stores<client_credentials::AnyClientRegistry, client_credentials::AnyTokenStore>,
-    AnyTokenIssuer,
->;
+type Service = AuthorizationService<Stores<AnyClientRegistry, AnyTokenStore>, AnyTokenIssuer>;
 
 fn server(config: Config) -> Server {
     let store = common::store();
@@ -71,6 +69,7 @@ fn answered(response: &Response<Bytes>) -> (u16, String) {
 
 const WRONG_METHOD: &str = "the method is not allowed here";
 const NO_FORM: &str = "the content type must be application/x-www-form-urlencoded";
+const MISSPELT: &str = "there is no member scop";
 const NOTHING_THERE: &str = "there is no such endpoint";
 
 #[tokio::test]
@@ -83,15 +82,28 @@ async fn every_path_by_its_method() {
     let under = service(Endpoints::new("http://localhost:3081/tenant1").unwrap());
     let usual = service(usual());
     let without = service(
-        [Endpoint::Introspection, Endpoint::Metadata, Endpoint::Management, Endpoint::OpenApi]
-            .into_iter()
-            .fold(Endpoints::new("https://h").unwrap(), Endpoints::without),
+        [
+            Endpoint::Introspection,
+            Endpoint::Revocation,
+            Endpoint::Jwks,
+            Endpoint::Gateway,
+            Endpoint::Metadata,
+            Endpoint::Management,
+            Endpoint::OpenApi,
+        ]
+        .into_iter()
+        .fold(Endpoints::new("https://h").unwrap(), Endpoints::without),
     );
     for (service, path, get, post) in [
         (&usual, "/openidconnect/token", (405, WRONG_METHOD), (400, NO_FORM)),
         (&usual, "/openidconnect/token?a=b", (405, WRONG_METHOD), (400, NO_FORM)),
         (&usual, "https://auth.example.com/openidconnect/token", (405, WRONG_METHOD), (400, NO_FORM)),
         (&usual, "/openidconnect/introspect", (405, WRONG_METHOD), (400, NO_FORM)),
+        (&usual, "/openidconnect/token/revoke", (405, WRONG_METHOD), (400, NO_FORM)),
+        (&usual, "/openidconnect/public_keys", (200, ""), (405, WRONG_METHOD)),
+        (&usual, "/.well-known/jwks.json", (200, ""), (405, WRONG_METHOD)),
+        (&usual, "/nginx/introspect/openidconnect", (401, ""), (401, "")),
+        (&usual, "/nginx/introspect/openidconnect?scop=read", (400, MISSPELT), (400, MISSPELT)),
         (&usual, metadata, (200, ""), (405, WRONG_METHOD)),
         (&usual, "/openapi.json", (200, ""), (405, WRONG_METHOD)),
         (&usual, "/client", (401, ""), (401, "")),
@@ -102,6 +114,10 @@ async fn every_path_by_its_method() {
         (&under, "/tenant1/openidconnect/token", (405, WRONG_METHOD), (400, NO_FORM)),
         (&under, "/tenant1/openidconnect/introspect", (405, WRONG_METHOD), (400, NO_FORM)),
         (&under, "/.well-known/oauth-authorization-server/tenant1", (200, ""), (405, WRONG_METHOD)),
+        (&under, "/tenant1/openidconnect/token/revoke", (405, WRONG_METHOD), (400, NO_FORM)),
+        (&under, "/tenant1/openidconnect/public_keys", (200, ""), (405, WRONG_METHOD)),
+        (&under, "/tenant1/.well-known/jwks.json", (200, ""), (405, WRONG_METHOD)),
+        (&under, "/tenant1/nginx/introspect/openidconnect", (401, ""), (401, "")),
         (&under, "/tenant1/openapi.json", (200, ""), (405, WRONG_METHOD)),
         (&under, "/tenant1/client", (401, ""), (401, "")),
         (&under, metadata, (404, NOTHING_THERE), (404, NOTHING_THERE)),
@@ -116,6 +132,9 @@ async fn every_path_by_its_method() {
         (&chosen, "/client", (404, NOTHING_THERE), (404, NOTHING_THERE)),
         (&without, "/openidconnect/token", (405, WRONG_METHOD), (400, NO_FORM)),
         (&without, "/openidconnect/introspect", (404, NOTHING_THERE), (404, NOTHING_THERE)),
+        (&without, "/openidconnect/token/revoke", (404, NOTHING_THERE), (404, NOTHING_THERE)),
+        (&without, "/.well-known/jwks.json", (404, NOTHING_THERE), (404, NOTHING_THERE)),
+        (&without, "/nginx/introspect/openidconnect", (404, NOTHING_THERE), (404, NOTHING_THERE)),
         (&without, metadata, (404, NOTHING_THERE), (404, NOTHING_THERE)),
         (&without, "/openapi.json", (404, NOTHING_THERE), (404, NOTHING_THERE)),
         (&without, "/client", (404, NOTHING_THERE), (404, NOTHING_THERE)),
@@ -136,11 +155,7 @@ async fn a_management_call_has_its_path_without_the_prefix() {
     let endpoints = usual().with(Endpoint::Management, "/admin").unwrap();
     let service = service(endpoints);
     let form = "grant_type=client_credentials";
-    let mint = http::Request::post("/openidconnect/token")
-        .header("Authorization", authorization("superuser"))
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .body(form.to_owned());
-    let minted = answer(&service, mint.unwrap()).await;
+    let minted = form_post(&service, "/openidconnect/token", form, Some(basic_of("superuser"))).await;
     let token = json(&minted)["access_token"].as_str().unwrap().to_owned();
     let bearer = format!("Bearer {token}");
     let call = http::Request::get("/admin/client/basic").header("Authorization", &bearer).body(String::new());
@@ -154,15 +169,11 @@ async fn a_management_call_has_its_path_without_the_prefix() {
     assert_eq!((response.status().as_u16(), json(&response)["client_id"].as_str()), (201, Some("added")));
 }
 
-fn authorization(client_id: &str) -> String {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{client_id}:{SECRET}")))
-}
-
 #[tokio::test]
 async fn rfc8414_2_metadata() {
+    let path = "/.well-known/oauth-authorization-server";
     let methods = json!(["client_secret_basic", "client_secret_post"]);
-    let response = ask(&service(usual()), "GET", "/.well-known/oauth-authorization-server").await;
+    let response = ask(&service(usual()), "GET", path).await;
     let expected = json!({
         "issuer": "https://auth.example.com",
         "token_endpoint": "https://auth.example.com/openidconnect/token",
@@ -170,27 +181,83 @@ async fn rfc8414_2_metadata() {
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
         "introspection_endpoint": "https://auth.example.com/openidconnect/introspect",
-        "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
+        "revocation_endpoint": "https://auth.example.com/openidconnect/token/revoke",
+        "revocation_endpoint_auth_methods_supported": methods,
     });
     assert_eq!(json(&response), expected);
+    assert_eq!(response.headers()["cache-control"], "public, max-age=300");
+    assert!(response.headers().get("pragma").is_none());
 
+    // With public keys, and with endpoints left out or put elsewhere.
     let others = Endpoints::new("https://example.com:8443/t").unwrap().with(Endpoint::Token, "/token").unwrap();
-    let others = service(others.without(Endpoint::Introspection));
-    let response = ask(&others, "GET", "/.well-known/oauth-authorization-server/t").await;
-    let expected = json!({
+    let others = others.without(Endpoint::Introspection).without(Endpoint::Revocation);
+    let response = ask(&with_keys(others.clone()), "GET", "/.well-known/oauth-authorization-server/t").await;
+    let mut expected = json!({
         "issuer": "https://example.com:8443/t",
         "token_endpoint": "https://example.com:8443/token",
         "token_endpoint_auth_methods_supported": methods,
+        "jwks_uri": "https://example.com:8443/t/openidconnect/public_keys",
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
     });
     assert_eq!(json(&response), expected);
+    let keys = ask(&with_keys(others.clone()), "GET", "/t/openidconnect/public_keys").await;
+    assert_eq!(json(&keys)["keys"].as_array().unwrap().len(), 1);
+    expected.as_object_mut().unwrap().remove("jwks_uri");
+    let without = with_keys(others.without(Endpoint::Jwks));
+    let response = ask(&without, "GET", "/.well-known/oauth-authorization-server/t").await;
+    assert_eq!(json(&response), expected);
 
-    let none = service(usual().without(Endpoint::Token).without(Endpoint::Introspection));
-    let response = ask(&none, "GET", "/.well-known/oauth-authorization-server").await;
+    let none = [Endpoint::Token, Endpoint::Introspection, Endpoint::Revocation].into_iter();
+    let response = ask(&service(none.fold(usual(), Endpoints::without)), "GET", path).await;
     let expected =
         json!({"issuer": "https://auth.example.com", "response_types_supported": [], "grant_types_supported": []});
     assert_eq!(json(&response), expected);
+}
+
+/// A service whose tokens are JWTs.
+fn with_keys(endpoints: Endpoints) -> Service {
+    let key = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+    let issuer = AnyTokenIssuer::new(JwtIssuer::new(endpoints.issuer(), key));
+    AuthorizationService::new(AuthorizationServer::new(stores(common::store()), issuer, Config::default()), endpoints)
+}
+
+/// Each method that the metadata gives is one that the endpoint takes.
+#[tokio::test]
+async fn rfc8414_2_what_the_metadata_says_is_so() {
+    let service = service(usual());
+    let metadata = json(&ask(&service, "GET", "/.well-known/oauth-authorization-server").await);
+    let mint =
+        form_post(&service, "/openidconnect/token", "grant_type=client_credentials", Some(basic_of("introspector")));
+    let token = json(&mint.await)["access_token"].as_str().unwrap().to_owned();
+    for (endpoint, form) in [
+        ("token", "grant_type=client_credentials".to_owned()),
+        ("introspection", format!("token={token}")),
+        ("revocation", "token=unknown".to_owned()),
+    ] {
+        let url = metadata[format!("{endpoint}_endpoint")].as_str().unwrap();
+        for method in metadata[format!("{endpoint}_endpoint_auth_methods_supported")].as_array().unwrap() {
+            let (form, authorization) = match method.as_str().unwrap() {
+                "client_secret_basic" => (form.clone(), Some(basic_of("basic"))),
+                "client_secret_post" => (format!("{form}&client_id=post&client_secret={SECRET}"), None),
+                "Bearer" => (form.clone(), Some(format!("Bearer {token}"))),
+                other => panic!("{other}"),
+            };
+            let response = form_post(&service, url, &form, authorization).await;
+            assert_eq!(response.status(), 200, "{endpoint}, {method}: {:?}", response.body());
+        }
+    }
+}
+
+fn basic_of(client_id: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{client_id}:{SECRET}")))
+}
+
+async fn form_post(service: &Service, url: &str, form: &str, authorization: Option<String>) -> Response<Bytes> {
+    let request = http::Request::post(url).header("Content-Type", "application/x-www-form-urlencoded");
+    let request = authorization.into_iter().fold(request, |request, value| request.header("Authorization", value));
+    answer(service, request.body(form.to_owned()).unwrap()).await
 }
 
 /// A body that must not be read.
@@ -208,9 +275,15 @@ impl Body for Unread {
 #[tokio::test]
 async fn what_takes_no_body_does_not_read_it() {
     let service = service(usual().with(Endpoint::Management, "/admin").unwrap());
-    for path in ["/.well-known/oauth-authorization-server", "/openapi.json", "/nowhere"] {
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/jwks.json",
+        "/nginx/introspect/openidconnect",
+        "/openapi.json",
+        "/nowhere",
+    ] {
         let response = answer(&service, http::Request::post(path).body(Unread).unwrap()).await;
-        assert!(matches!(response.status().as_u16(), 404 | 405), "{path}");
+        assert!(matches!(response.status().as_u16(), 401 | 404 | 405), "{path}");
     }
     let long = http::Request::post("/openidconnect/token").header("Content-Length", "16385").body(Unread);
     assert_eq!(answer(&service, long.unwrap()).await.status(), 413);
