@@ -6,6 +6,7 @@ pub(crate) mod jwt;
 mod key_set;
 mod keys;
 mod opaque;
+mod sealed;
 mod signer;
 
 use std::{fmt, future::Future, sync::Arc};
@@ -16,6 +17,7 @@ pub use jwt::{JwtIssuer, JwtVerifier};
 pub use key_set::KeySet;
 pub use keys::{KeyError, SigningKey};
 pub use opaque::OpaqueIssuer;
+pub use sealed::{SealedIssuer, SealingKey};
 pub use signer::{AnySigner, Signer};
 use time::OffsetDateTime;
 

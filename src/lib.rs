@@ -44,8 +44,8 @@ pub use endpoint::{
 };
 pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
 pub use issuer::{
-    AnySigner, AnyTokenIssuer, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer, PublicJwk, Signer,
-    SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
+    AnySigner, AnyTokenIssuer, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer, PublicJwk, SealedIssuer,
+    SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;

@@ -98,6 +98,11 @@ impl AccessToken {
         Ok(Self(token))
     }
 
+    /// One that an issuer made of bytes: these as base64url, which fits into any header.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        Self(to_text(bytes))
+    }
+
     /// The text itself.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -174,10 +179,15 @@ fn bytes(digest: &Digest) -> [u8; 32] {
 fn random_text(random: &RandomSource) -> Result<Zeroizing<String>, BackendError> {
     let mut bytes = Zeroizing::new([0; RANDOM_LEN]);
     random.fill(&mut *bytes)?;
+    Ok(to_text(&*bytes))
+}
+
+/// Secret bytes as base64url.
+pub(crate) fn to_text(bytes: &[u8]) -> Zeroizing<String> {
     // With its final capacity from the start, so that growing leaves no copy behind.
-    let mut text = Zeroizing::new(String::with_capacity(RANDOM_LEN.div_ceil(3) * 4));
-    BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
-    Ok(text)
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len().div_ceil(3) * 4));
+    BASE64_URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+    text
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyClientStore, AnySigner, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Claims, Client,
     ClientId, ClientSecret, ClientSecretHash, Config, Error, JwtIssuer, KeySet, MemoryStore, OpaqueIssuer,
-    Provisioning, RandomSource, Reply, Request, Resources, Role, Scope, SecretClass, SigningAlgorithm, SigningKey,
-    StoredSecret, Stores, TenantName, TokenEndpointAuthMethod, TokenHash, TokenIssuer as _, TokenRequest,
-    TokenResponse, TokenStore as _, now,
+    Provisioning, RandomSource, Reply, Request, Resources, Role, Scope, SealedIssuer, SealingKey, SecretClass,
+    SigningAlgorithm, SigningKey, StoredSecret, Stores, TenantName, TokenEndpointAuthMethod, TokenHash,
+    TokenIssuer as _, TokenRequest, TokenResponse, TokenStore as _, now,
 };
 
 const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2-hun";
@@ -149,6 +149,18 @@ async fn no_public_type_prints_a_secret() {
     let token = issuer.issue(&claims).await.unwrap();
     watch.hide(token.expose().rsplit('.').next().unwrap());
     watch.print(&token);
+    let sealing = SealingKey::from_bytes(&[0xA7; 32]);
+    watch.hide(&**sealing.to_text());
+    watch.hide("167, 167, 167");
+    watch.hide("a7a7a7");
+    watch.print(&sealing);
+    watch.error(&sealing.to_text().repeat(2).parse::<SealingKey>().unwrap_err());
+    let issuer = SealedIssuer::new("https://localhost", sealing);
+    watch.print(&issuer);
+    watch.print(issuer.keys());
+    let sealed = issuer.seal(&claims).unwrap();
+    watch.hide(sealed.expose());
+    watch.print(&sealed);
     watch.print(&Reply::from(
         TokenRequest::parse(&request, &config)
             .unwrap()
