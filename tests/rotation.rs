@@ -19,8 +19,8 @@ use std::{
 };
 
 use client_credentials::{
-    AccessToken, AnySigner, AnyTokenIssuer, Claims, ClientId, JwtIssuer, JwtVerifier, KeySet, SigningAlgorithm,
-    SigningKey, TokenIssuer as _, TokenVerifier as _,
+    AccessToken, AnySigner, AnyTokenIssuer, Claims, ClientId, JwtIssuer, JwtVerifier, KeySet, SealedIssuer, SealingKey,
+    SigningAlgorithm, SigningKey, TokenIssuer as _, TokenVerifier as _,
     time::{Duration, OffsetDateTime},
 };
 
@@ -93,8 +93,18 @@ fn jwts() -> Vec<Row> {
     vec![jwt("EdDSA", SigningAlgorithm::EdDsa), jwt("ES256", SigningAlgorithm::Es256)]
 }
 
+/// The version, and nearly all of the key id: 6 characters are 36 bits.
+fn sealed() -> Row {
+    row(
+        "sealed",
+        |token| &token[..6],
+        |number| SealingKey::from_bytes(&[number.try_into().unwrap(); 32]),
+        |keys| AnyTokenIssuer::new(SealedIssuer::new(ISSUER, keys)),
+    )
+}
+
 fn rows() -> Vec<Row> {
-    jwts()
+    jwts().into_iter().chain([sealed()]).collect()
 }
 
 fn at(second: i64) -> OffsetDateTime {
