@@ -29,7 +29,7 @@ const USUAL_LEN: usize = 256;
 /// when a [`TokenStore`](crate::TokenStore) is told to deny it.
 ///
 /// A token has 55 characters and 4 for each 3 bytes of what it says: 18 bytes or so beside the texts of client id, scope,
-/// audience, tenants and resources. A client with one tenant gets about 150 characters, half of what a JWT takes. As with a JWT,
+/// audience, tenants and resources. A client with one tenant gets about 140 characters, less than half of what a JWT takes. As with a JWT,
 /// nothing here keeps a client with hundreds of tenants from a token that is longer than a header may be (8 KiB by default:
 /// `max_authorization_bytes` of [`Config`](crate::Config), and as much with most web servers), and that is then refused
 /// wherever it is presented; `max_tenants` bounds it. From 64 KiB on none is issued.

@@ -39,8 +39,10 @@ const KNOWN: usize = 64;
 pub(super) struct Epochs {
     sealing: RwLock<Option<Sealing>>,
     /// An epoch has one place, by the first byte of its random name, and the one that came last has it.
-    opened: Box<[RwLock<Option<(EpochId, LessSafeKey)>>]>,
+    opened: Box<[Place]>,
 }
+
+type Place = RwLock<Option<(EpochId, LessSafeKey)>>;
 
 struct Sealing {
     id: EpochId,
@@ -58,12 +60,12 @@ impl Epochs {
     pub(super) fn seal<R>(
         &self,
         random: &RandomSource,
-        derive: impl FnOnce(&EpochId) -> Result<LessSafeKey, Unspecified>,
-        seal: impl FnOnce(&EpochId, &LessSafeKey) -> Result<R, Unspecified>,
+        derive: impl FnOnce(EpochId) -> Result<LessSafeKey, Unspecified>,
+        seal: impl FnOnce(EpochId, &LessSafeKey) -> Result<R, Unspecified>,
     ) -> Result<R, BackendError> {
         let failed = |Unspecified| BackendError::new("a token could not be sealed");
         if let Some(epoch) = read(&self.sealing).as_ref().filter(|epoch| epoch.takes_one_more()) {
-            return seal(&epoch.id, &epoch.key).map_err(failed);
+            return seal(epoch.id, &epoch.key).map_err(failed);
         }
         let mut sealing = write(&self.sealing);
         // Another thread may have been faster.
@@ -72,29 +74,29 @@ impl Epochs {
             None => {
                 let mut id = EpochId::default();
                 random.fill(&mut id)?;
-                Sealing { id, key: derive(&id).map_err(failed)?, tokens: AtomicU64::new(1) }
+                Sealing { id, key: derive(id).map_err(failed)?, tokens: AtomicU64::new(1) }
             }
         };
         let epoch = sealing.insert(epoch);
-        seal(&epoch.id, &epoch.key).map_err(failed)
+        seal(epoch.id, &epoch.key).map_err(failed)
     }
 
     /// Lets `open` try the key of an epoch, which anybody may have made up.
     pub(super) fn open<R>(
         &self,
-        id: &EpochId,
-        derive: impl FnOnce(&EpochId) -> Result<LessSafeKey, Unspecified>,
+        id: EpochId,
+        derive: impl FnOnce(EpochId) -> Result<LessSafeKey, Unspecified>,
         open: impl FnOnce(&LessSafeKey) -> Option<R>,
     ) -> Option<R> {
         let [first, ..] = id;
-        let place = self.opened.get(usize::from(*first) % KNOWN)?;
-        if let Some((_, key)) = read(place).as_ref().filter(|(known, _)| known == id) {
+        let place = self.opened.get(usize::from(first) % KNOWN)?;
+        if let Some((_, key)) = read(place).as_ref().filter(|(known, _)| *known == id) {
             return open(key);
         }
         let key = derive(id).ok()?;
         let opened = open(&key)?;
         // Only now: an epoch that somebody makes up takes no other's place.
-        *write(place) = Some((*id, key));
+        *write(place) = Some((id, key));
         Some(opened)
     }
 }
@@ -128,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    fn derive(_: &EpochId) -> Result<LessSafeKey, Unspecified> {
+    fn derive(_: EpochId) -> Result<LessSafeKey, Unspecified> {
         UnboundKey::new(&AES_256_GCM, &[7; 32]).map(LessSafeKey::new)
     }
 
@@ -140,7 +142,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut mine = HashMap::<EpochId, u64>::new();
                     for _ in 0..TOKENS_PER_EPOCH {
-                        let id = epochs.seal(&random, derive, |id, _| Ok(*id)).unwrap();
+                        let id = epochs.seal(&random, derive, |id, _| Ok(id)).unwrap();
                         *mine.entry(id).or_default() += 1;
                     }
                     let mut seen = seen.lock().unwrap();
@@ -158,10 +160,10 @@ mod tests {
         let epochs = Epochs::new();
         let none = RandomSource::from_fn(|_| Err(BackendError::new("none")));
         for _ in 0..2 {
-            assert!(epochs.seal(&none, derive, |id, _| Ok(*id)).is_err());
+            assert!(epochs.seal(&none, derive, |id, _| Ok(id)).is_err());
         }
-        assert!(epochs.seal(&RandomSource::default(), derive, |id, _| Ok(*id)).is_ok());
-        assert!(epochs.seal(&none, derive, |id, _| Ok(*id)).is_ok(), "the epoch is there");
+        assert!(epochs.seal(&RandomSource::default(), derive, |id, _| Ok(id)).is_ok());
+        assert!(epochs.seal(&none, derive, |id, _| Ok(id)).is_ok(), "the epoch is there");
     }
 
     #[test]
@@ -170,7 +172,7 @@ mod tests {
         let derived = |id: EpochId, opens: bool| {
             let mut derived = false;
             let opened = epochs.open(
-                &id,
+                id,
                 |id| {
                     derived = true;
                     derive(id)

@@ -94,8 +94,8 @@ impl SealingKey {
         token: &mut Vec<u8>,
         random: &RandomSource,
     ) -> Result<(), BackendError> {
-        let seal = |epoch: &EpochId, key: &LessSafeKey| {
-            let header = Header { key_id: self.key_id, epoch: *epoch, nonce };
+        let seal = |epoch: EpochId, key: &LessSafeKey| {
+            let header = Header { key_id: self.key_id, epoch, nonce };
             let associated_data = Aad::from(header.associated_data(issuer_hash));
             let (clear, said) = token.split_at_mut_checked(HEADER_LEN).ok_or(Unspecified)?;
             clear.copy_from_slice(&header.to_bytes());
@@ -113,7 +113,7 @@ impl SealingKey {
             return None;
         }
         self.epochs.open(
-            &header.epoch,
+            header.epoch,
             |epoch| self.epoch_key(epoch),
             |key| {
                 let associated_data = Aad::from(header.associated_data(issuer_hash));
@@ -123,8 +123,8 @@ impl SealingKey {
         )
     }
 
-    fn epoch_key(&self, epoch: &EpochId) -> Result<LessSafeKey, Unspecified> {
-        UnboundKey::new(&AES_256_GCM, derive(&self.secret, b"sealed token AES-256-GCM", epoch).as_ref())
+    fn epoch_key(&self, epoch: EpochId) -> Result<LessSafeKey, Unspecified> {
+        UnboundKey::new(&AES_256_GCM, derive(&self.secret, b"sealed token AES-256-GCM", &epoch).as_ref())
             .map(LessSafeKey::new)
     }
 }
