@@ -79,6 +79,8 @@ pub enum AuditAction {
     UpdateClient,
     /// A client is deleted, and its tokens are revoked.
     DeleteClient,
+    /// All tokens of a client are ended.
+    RevokeTokens,
     /// A client gets a new secret.
     ResetSecret,
     /// A client's secrets are listed.
@@ -123,6 +125,7 @@ impl AuditAction {
             | Self::CreateClient
             | Self::UpdateClient
             | Self::DeleteClient
+            | Self::RevokeTokens
             | Self::ResetSecret
             | Self::RetireSecret
             | Self::CreateApiKey

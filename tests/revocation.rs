@@ -3,11 +3,14 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use client_credentials::{
     AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
-    SigningAlgorithm, SigningKey, now,
+    RandomSource, SealedIssuer, SealingKey, SigningAlgorithm, SigningKey, now,
 };
 use common::{Asked, SECRET, SERVER, Served, basic, request, stores};
 
@@ -32,7 +35,11 @@ fn all_kinds() -> Vec<(&'static str, Served)> {
         let key = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
         AnyTokenIssuer::new(JwtIssuer::new("https://localhost", key))
     };
-    let kinds: [(_, fn(MemoryStore) -> AnyTokenIssuer); 2] = [("opaque", opaque), ("jwt", jwt)];
+    let sealed = |_| {
+        let key = SealingKey::generate(&RandomSource::default()).unwrap();
+        AnyTokenIssuer::new(SealedIssuer::new("https://localhost", key))
+    };
+    let kinds: [(_, fn(MemoryStore) -> AnyTokenIssuer); 3] = [("opaque", opaque), ("jwt", jwt), ("sealed", sealed)];
     let served = |(kind, issuer): (_, fn(MemoryStore) -> AnyTokenIssuer)| {
         let store = common::store();
         (kind, Served::start(AuthorizationServer::new(stores(store.clone()), issuer(store), Config::default())))
@@ -97,6 +104,23 @@ fn rfc7009_2_1_an_api_key_is_a_token_too() {
         .refused(400, "unauthorized_client");
     assert_eq!(served.ask(&ask(&format!("token={}", key.expose())).credentials("basic", SECRET)).status, 200);
     assert!(!is_active(served, key.expose()));
+}
+
+#[test]
+fn all_tokens_of_a_client_end_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (kind, served) in all_kinds() {
+        let (mine, theirs) = ([(); 3].map(|()| token(&served, "basic")), token(&served, "post-basic"));
+        let administrator = served.server.administrator("test", now());
+        let (client, unknown) = ("basic".parse().unwrap(), "unknown".parse().unwrap());
+        runtime.block_on(administrator.revoke_tokens(&client)).unwrap();
+        assert!(mine.iter().all(|token| !is_active(&served, token)), "{kind}");
+        assert!(is_active(&served, &theirs), "{kind}: another client's stand");
+        assert!(runtime.block_on(administrator.revoke_tokens(&unknown)).is_err());
+        // A JWT tells its time to the second.
+        std::thread::sleep(Duration::from_millis(1100));
+        assert!(is_active(&served, &token(&served, "basic")), "{kind}: a new one counts");
+    }
 }
 
 #[test]

@@ -89,7 +89,23 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         self.recorded(AuditAction::UpdateClient, Some(client_id), None, update).await
     }
 
-    /// Deletes a client. Its opaque tokens and API keys end with it.
+    /// Ends all tokens of a client that are out, of whatever kind, and its API keys: those that were issued before this call began.
+    /// JWTs that an API checks by itself go on there. The client stays, and may ask for new ones.
+    ///
+    /// It is one entry in the store, however many tokens there are. A JWT tells its time to the second, so one that is issued
+    /// within the same second counts as one from before.
+    ///
+    /// # Errors
+    /// When there is no such client. When the store fails, tokens may still stand: ask again.
+    pub async fn revoke_tokens(&self, client_id: &ClientId) -> Result<(), Error> {
+        let revoke = async {
+            self.may_touch(&self.find(client_id).await?.0)?;
+            Ok(self.server.store().revoke_all(client_id, self.now).await?)
+        };
+        self.recorded(AuditAction::RevokeTokens, Some(client_id), None, revoke).await
+    }
+
+    /// Deletes a client. Its tokens and API keys end with it.
     ///
     /// # Errors
     /// When there is none. When the store fails, the client or its tokens may still be there: ask again.
