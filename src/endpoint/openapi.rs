@@ -90,10 +90,10 @@ mod tests {
 
         let chosen = usual.with(Endpoint::Token, "/token").unwrap().without(Endpoint::Introspection);
         let chosen = chosen.with(Endpoint::Management, "/admin").unwrap();
-        let (paths, text) = (paths(&chosen), chosen.openapi());
+        let paths = paths(&chosen);
         assert!(paths.contains(&"/token".into()) && paths.contains(&"/admin/client/{client_id}/secret".into()));
-        assert!(!text.contains("/openidconnect/token") && !text.contains("/openidconnect/introspect"), "{text}");
-        assert!(paths.iter().all(|path| path != "/client"));
+        let moved = ["/openidconnect/token", "/openidconnect/introspect", "/client"];
+        assert!(paths.iter().all(|path| !moved.contains(&path.as_str())), "{paths:?}");
         let without = chosen.without(Endpoint::Management);
         assert!(!without.openapi().contains("{client_id}\":"), "{}", without.openapi());
     }
