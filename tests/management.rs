@@ -281,6 +281,16 @@ fn bad_input_is_named_and_changes_nothing() {
         (put(json!({"default_scope": "unregistered"})), "default_scope"),
         (put(json!({"client_credentials_grant_expiration": "soon"})), "client_credentials_grant_expiration"),
         (put(json!({"client_credentials_grant_expiration": 0})), "client_credentials_grant_expiration"),
+        (put(json!({"audience": "api"})), "audience"),
+        (put(json!({"audience": [1]})), "audience"),
+        (put(json!({"audience": [null]})), "audience"),
+        (put(json!({"audience": ["api", ""]})), "audience"),
+        (put(json!({"audience": ["a b"]})), "audience"),
+        (put(json!({"audience": ["a\"b"]})), "audience"),
+        (put(json!({"audience": ["a\\b"]})), "audience"),
+        (put(json!({"audience": ["é"]})), "audience"),
+        (put(json!({"audience": ["a".repeat(256)]})), "audience"),
+        (post(json!({"audience": {}})), "audience"),
         (post(json!({"preferred_client_id": "abc"})), "preferred_client_id"),
         (post(json!({"preferred_client_id": "a b c d"})), "preferred_client_id"),
         (post(json!({"preferred_client_id": "a".repeat(65)})), "preferred_client_id"),
@@ -365,7 +375,8 @@ fn a_client_is_created_updated_and_deleted() {
     let mut expected = json!({
         "client_id": "new-client", "client_id_issued_at": read.json()["client_id_issued_at"], "client_name": "New",
         "client_secret": true, "token_endpoint_auth_method": "client_secret_basic", "seacatauth_credentials": true,
-        "credentials_id": "seacatauth:client:new-client", "scope": "read write", "tenants": [], "roles": [],
+        "credentials_id": "seacatauth:client:new-client", "scope": "read write", "audience": [], "tenants": [],
+        "roles": [],
     });
     assert_eq!(read.json(), expected);
     assert!((now().unix_timestamp() - read.json()["client_id_issued_at"].as_i64().unwrap()).abs() < 100);
@@ -380,6 +391,27 @@ fn a_client_is_created_updated_and_deleted() {
     expected.as_object_mut().unwrap().remove("client_name");
     assert_eq!(managed.root("GET", "/client/new-client").json(), expected);
     assert_eq!(managed.mint("new-client", &secret, "read").json()["expires_in"], 60);
+
+    for (audience, is_now) in [
+        (json!(["b", "https://api.example.com/v1", "b"]), json!(["b", "https://api.example.com/v1"])),
+        (json!(["api"]), json!(["api"])),
+        (Value::Null, json!([])),
+        (json!(["~".repeat(255)]), json!(["~".repeat(255)])),
+        (json!([]), json!([])),
+    ] {
+        ok(&managed.root_with("PUT", "/client/new-client", &json!({"audience": audience})));
+        expected["audience"] = is_now;
+        assert_eq!(managed.root("GET", "/client/new-client").json(), expected);
+    }
+    managed.mint("new-client", &secret, "read&audience=api").refused(400, "invalid_target");
+    ok(&managed.root_with("PUT", "/client/new-client", &json!({"audience": ["api"]})));
+    managed.mint("new-client", &secret, "read&audience=api").granted(Some("read"));
+    ok(&managed.root_with("PUT", "/client/new-client", &json!({"client_name": "New"})));
+    managed.mint("new-client", &secret, "read&audience=api").granted(Some("read"));
+    let other = json!({"preferred_client_id": "for-an-api", "audience": ["api"]});
+    assert_eq!(managed.root_with("POST", "/client", &other).json()["audience"], json!(["api"]));
+    assert_eq!(managed.root("GET", "/client/for-an-api").json()["audience"], json!(["api"]));
+    ok(&managed.root("DELETE", "/client/for-an-api"));
 
     ok(&managed.root_with("PUT", "/client/new-client", &json!({"token_endpoint_auth_method": "client_secret_post"})));
     managed.mint("new-client", &secret, "read").refused(401, "invalid_client");

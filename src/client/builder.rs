@@ -213,7 +213,7 @@ impl ClientBuilder {
     }
 }
 
-const API: &str = "an API is named by 1 to 255 visible ASCII characters without `\"` and `\\`";
+const API: &str = "an API is named by 1 to 255 visible ASCII characters without quotation mark and backslash";
 
 /// Whether a text can be in an audience: what a URI is made of, so that it can stand in a header too.
 fn is_api(text: &str) -> bool {
