@@ -398,8 +398,9 @@ fn a_clone_shares_the_server() {
     let store = MemoryStore::default();
     let server = Arc::new(AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default()));
     let service = AuthorizationService::new(server.clone(), usual());
-    assert!(Arc::ptr_eq(service.clone().server(), &server));
-    assert_eq!(service.endpoints().issuer(), "https://auth.example.com");
+    let clone = service.clone();
+    assert!(Arc::ptr_eq(clone.server(), service.server()) && Arc::ptr_eq(clone.server(), &server));
+    assert_eq!(clone.endpoints().issuer(), "https://auth.example.com");
     let printed = format!("{service:?}");
     assert!(printed.contains("https://auth.example.com") && printed.contains("/openidconnect/token"), "{printed}");
 }
