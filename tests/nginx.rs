@@ -1,6 +1,11 @@
 //! nginx in front of an API, asking the gateway endpoint by `auth_request`.
 #![cfg(unix)]
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at what it did not expect"
+)]
 
 mod common;
 #[path = "common/installed.rs"]
@@ -82,10 +87,10 @@ http {{
         let mut command = Command::new(program);
         command.arg("-e").arg(folder.join("error.log")).arg("-p").arg(folder).arg("-c").arg(&path);
         let process = command.stdout(Stdio::null()).spawn().unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let nginx = Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)) };
         for _ in 0..500 {
-            if TcpStream::connect(address).is_ok() {
-                return Self { process, address };
+            if TcpStream::connect(nginx.address).is_ok() {
+                return nginx;
             }
             thread::sleep(Duration::from_millis(10));
         }

@@ -39,8 +39,9 @@ fn all_kinds() -> Vec<(&'static str, Served)> {
         let key = SealingKey::generate(&RandomSource::default()).unwrap();
         AnyTokenIssuer::new(SealedIssuer::new("https://localhost", key))
     };
-    let kinds: [(_, fn(MemoryStore) -> AnyTokenIssuer); 3] = [("opaque", opaque), ("jwt", jwt), ("sealed", sealed)];
-    let served = |(kind, issuer): (_, fn(MemoryStore) -> AnyTokenIssuer)| {
+    type Kind = (&'static str, fn(MemoryStore) -> AnyTokenIssuer);
+    let kinds: [Kind; 3] = [("opaque", opaque), ("jwt", jwt), ("sealed", sealed)];
+    let served = |(kind, issuer): Kind| {
         let store = common::store();
         (kind, Served::start(AuthorizationServer::new(stores(store.clone()), issuer(store), Config::default())))
     };
@@ -131,7 +132,7 @@ fn rfc7009_2_1_what_is_no_revocation_request() {
         (ask("token=").credentials("basic", SECRET), 400),
         (ask("token=a&token=a").credentials("basic", SECRET), 400),
         (form.clone().credentials("basic", SECRET).without("Content-Type"), 400),
-        (form.clone().credentials("basic", SECRET).method("GET"), 405),
+        (form.credentials("basic", SECRET).method("GET"), 405),
         (ask(&"x".repeat(17_000)).credentials("basic", SECRET), 413),
     ] {
         SERVER.ask(&refused).refused(status, "invalid_request");
