@@ -14,7 +14,7 @@ use client_credentials::{
 use store::MyStore;
 
 pub(crate) mod store {
-    use client_credentials::time::OffsetDateTime as At;
+    use client_credentials::time::{self, OffsetDateTime as At};
     use client_credentials::{BackendError, Claims, Client, ClientId, ClientStore, TokenHash, TokenStore};
     use std::{
         collections::HashMap,
@@ -55,7 +55,7 @@ pub(crate) mod store {
             Ok(())
         }
         async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-            Ok(self.denied.write().unwrap().insert(*jti, claims.expires_at()).is_none())
+            Ok(self.denied.write().unwrap().insert(*jti, claims.expires_at() + time::Duration::MINUTE).is_none())
         }
         async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
             Ok(self.denied.read().unwrap().contains_key(jti) || !self.stands(claims))
@@ -66,8 +66,9 @@ pub(crate) mod store {
             Ok(tokens.iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())).collect())
         }
         async fn purge_expired(&self, now: At, most: usize) -> Result<usize, BackendError> {
-            self.denied.write().unwrap().retain(|_, expires_at| *expires_at > now);
-            Ok(self.tokens.write().unwrap().extract_if(|_, claims| claims.expires_at() <= now).take(most).count())
+            let denied = self.denied.write().unwrap().extract_if(|_, until| *until <= now).take(most).count();
+            let expired = |_: &_, claims: &mut Claims| claims.expires_at() <= now;
+            Ok(denied + self.tokens.write().unwrap().extract_if(expired).take(most - denied).count())
         }
     }
     // [end]

@@ -254,7 +254,7 @@ impl Error {
                 return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));
             }
             Self::UnknownParameter(name) => {
-                return ErrorResponse::new(400, InvalidRequest, format!("there is no member {name}"));
+                return ErrorResponse::new(400, InvalidRequest, format!("{name} is not known here"));
             }
             Self::WrongParameter(name, expected) => {
                 return ErrorResponse::new(400, InvalidRequest, format!("{name}: {expected}"));

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 const RSA: &[u8] = include_bytes!("keys/rsa2048.pem");
 
-async fn ask(issuer: AnyTokenIssuer, config: Config, method: &str) -> Reply {
+fn ask(issuer: AnyTokenIssuer, config: Config, method: &str) -> Reply {
     let server = AuthorizationServer::new(MemoryStore::default(), issuer, config);
-    handle_jwks_request(&server, &Request::new(method, now())).await
+    handle_jwks_request(&server, &Request::new(method, now()))
 }
 
 fn headers(reply: &Reply) -> BTreeMap<&str, &str> {
@@ -24,20 +24,20 @@ fn headers(reply: &Reply) -> BTreeMap<&str, &str> {
     headers
 }
 
-#[tokio::test]
-async fn rfc7517_5_the_keys_of_the_issuer() {
+#[test]
+fn rfc7517_5_the_keys_of_the_issuer() {
     let key = |algorithm| SigningKey::generate(algorithm).unwrap();
     let (signing, next) = (key(SigningAlgorithm::EdDsa), key(SigningAlgorithm::Es256));
     let (retired, gone) = (key(SigningAlgorithm::EdDsa), key(SigningAlgorithm::EdDsa));
     let names = [&signing, &next, &retired].map(|key| key.key_id().to_owned());
     let keys = KeySet::from(signing)
-        .with_next(next.into())
-        .with_retired(retired.into(), now() + Duration::from_secs(60))
-        .with_retired(gone.into(), now() - Duration::from_secs(1));
+        .with_next(next)
+        .with_retired(retired, now() + Duration::from_secs(60))
+        .with_retired(gone, now() - Duration::from_secs(1));
     let issuer = AnyTokenIssuer::new(JwtIssuer::new("https://auth.example.com", keys));
 
     let config = Config::default().with_jwks_max_age(Duration::from_secs(7200)).unwrap();
-    let reply = ask(issuer.clone(), config, "GET").await;
+    let reply = ask(issuer.clone(), config, "GET");
     assert_eq!(reply.status(), 200);
     let expected = [("Cache-Control", "public, max-age=7200"), ("Content-Type", "application/json")];
     assert_eq!(headers(&reply), BTreeMap::from(expected));
@@ -47,23 +47,23 @@ async fn rfc7517_5_the_keys_of_the_issuer() {
     assert_eq!(kids, names);
 
     for method in ["POST", "HEAD", "PUT", "get", ""] {
-        let reply = ask(issuer.clone(), Config::default(), method).await;
+        let reply = ask(issuer.clone(), Config::default(), method);
         let headers = headers(&reply);
         assert_eq!((reply.status(), headers["Allow"], headers["Cache-Control"]), (405, "GET", "no-store"), "{method}");
     }
 }
 
-#[tokio::test]
-async fn an_issuer_of_opaque_tokens_has_no_keys() {
+#[test]
+fn an_issuer_of_opaque_tokens_has_no_keys() {
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(MemoryStore::default()));
-    let reply = ask(issuer, Config::default(), "GET").await;
+    let reply = ask(issuer, Config::default(), "GET");
     assert_eq!((reply.status(), reply.body()), (200, br#"{"keys":[]}"#.as_slice()));
     assert_eq!(headers(&reply)["Cache-Control"], "public, max-age=300");
 }
 
 /// Neither a member for it (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2) nor a part of the private key itself.
-#[tokio::test]
-async fn rfc7517_9_2_no_private_key_is_published() {
+#[test]
+fn rfc7517_9_2_no_private_key_is_published() {
     let rsa = PrivatePkcs8KeyDer::from_pem_slice(RSA).unwrap().secret_pkcs8_der().to_vec();
     for (algorithm, der, members) in [
         (
@@ -80,8 +80,7 @@ async fn rfc7517_9_2_no_private_key_is_published() {
         (SigningAlgorithm::Ps256, rsa.clone(), "alg e kid kty n use"),
     ] {
         let key = SigningKey::from_pkcs8_der(algorithm, &der).unwrap();
-        let reply =
-            ask(AnyTokenIssuer::new(JwtIssuer::new("https://a.example.com", key)), Config::default(), "GET").await;
+        let reply = ask(AnyTokenIssuer::new(JwtIssuer::new("https://a.example.com", key)), Config::default(), "GET");
         let document: Value = serde_json::from_slice(reply.body()).unwrap();
         let [key] = document["keys"].as_array().unwrap().as_slice() else { unreachable!("one key") };
         let names: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();

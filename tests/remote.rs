@@ -147,7 +147,7 @@ async fn answer(State(site): State<Arc<Inner>>, head: Parts, body: Bytes) -> Res
     let now = now() + Duration::from_secs(site.ahead.load(SeqCst).unsigned_abs());
     let request = Request::new(head.method.as_str(), now).path(path).headers(headers).body(&body);
     let reply: Reply = match path {
-        "/jwks" => handle_jwks_request(&site.server, &request).await,
+        "/jwks" => handle_jwks_request(&site.server, &request),
         _ => handle_introspection_request(&site.server, &request).await,
     };
     let response = Response::builder().status(reply.status());
@@ -204,7 +204,7 @@ async fn rfc9068_4_tokens_of_every_algorithm() {
 /// The keys follow one another for hours, as the documentation of `KeySet` has it.
 #[tokio::test]
 async fn no_good_token_is_refused_while_keys_follow_one_another() {
-    let keys = KeySet::<AnySigner>::from(AnySigner::from(key())).with_next(key().into());
+    let keys = KeySet::<AnySigner>::from(AnySigner::from(key())).with_next(key());
     let issuer = JwtIssuer::new(ISSUER, keys.clone());
     let site = Site::of_jwts(issuer.clone());
     let (tokens, start) = (site.jwks(), now());
@@ -213,7 +213,7 @@ async fn no_good_token_is_refused_while_keys_follow_one_another() {
         let at = start + Duration::from_secs(minute * 60);
         site.state.ahead.store(i64::try_from(minute * 60).unwrap(), SeqCst);
         if minute % 6 == 5 {
-            keys.rotate(key().into(), at, Duration::from_secs(180)).unwrap();
+            keys.rotate(key(), at, Duration::from_secs(180)).unwrap();
         }
         living.push((issuer.issue(&claims(at, 180)).await.unwrap(), at + Duration::from_secs(180)));
         living.retain(|(_, end)| at < *end);
@@ -232,8 +232,8 @@ async fn a_key_that_is_used_as_soon_as_it_is_published_is_found() {
     let tokens = site.jwks();
     let old = issuer.issue(&claims(now(), 180)).await.unwrap();
     assert!(tokens.verify(old.expose(), now()).await.unwrap().is_some());
-    keys.set_next(key().into());
-    keys.rotate(key().into(), now(), Duration::from_secs(180)).unwrap();
+    keys.set_next(key());
+    keys.rotate(key(), now(), Duration::from_secs(180)).unwrap();
     let new = issuer.issue(&claims(now(), 180)).await.unwrap();
     for token in [&new, &old] {
         assert!(tokens.verify(token.expose(), now()).await.unwrap().is_some());

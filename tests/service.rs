@@ -69,7 +69,8 @@ fn answered(response: &Response<Bytes>) -> (u16, String) {
 
 const WRONG_METHOD: &str = "the method is not allowed here";
 const NO_FORM: &str = "the content type must be application/x-www-form-urlencoded";
-const MISSPELT: &str = "there is no member scop";
+const MISSPELT: &str = "scop is not known here";
+const NO_PATH: &str = "there is no such path";
 const NOTHING_THERE: &str = "there is no such endpoint";
 
 #[tokio::test]
@@ -107,9 +108,9 @@ async fn every_path_by_its_method() {
         (&usual, metadata, (200, ""), (405, WRONG_METHOD)),
         (&usual, "/openapi.json", (200, ""), (405, WRONG_METHOD)),
         (&usual, "/client", (401, ""), (401, "")),
-        (&usual, "/openidconnect/token/", (401, ""), (401, "")),
-        (&usual, "/nowhere", (401, ""), (401, "")),
-        (&usual, "/", (401, ""), (401, "")),
+        (&usual, "/openidconnect/token/", (404, NO_PATH), (404, NO_PATH)),
+        (&usual, "/nowhere", (404, NO_PATH), (404, NO_PATH)),
+        (&usual, "/", (404, NO_PATH), (404, NO_PATH)),
         (&usual, "*", (404, NOTHING_THERE), (404, NOTHING_THERE)),
         (&under, "/tenant1/openidconnect/token", (405, WRONG_METHOD), (400, NO_FORM)),
         (&under, "/tenant1/openidconnect/introspect", (405, WRONG_METHOD), (400, NO_FORM)),

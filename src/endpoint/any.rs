@@ -43,9 +43,9 @@ where
         Endpoint::Token => handle_token_request(server, request).await,
         Endpoint::Introspection => handle_introspection_request(server, request).await,
         Endpoint::Revocation => handle_revocation_request(server, request).await,
-        Endpoint::Jwks => handle_jwks_request(server, request).await,
+        Endpoint::Jwks => handle_jwks_request(server, request),
         Endpoint::Gateway => handle_gateway_request(server, request).await,
-        Endpoint::Metadata => handle_metadata_request(server, endpoints, request).await,
+        Endpoint::Metadata => handle_metadata_request(server, endpoints, request),
         Endpoint::Management => handle_management_request(server, &request.path(rest)).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }

@@ -83,6 +83,12 @@ where
     T: TokenVerifier,
 {
     let (config, now, begun) = (server.config(), request.received_at, Instant::now());
+    let call = Call::parse(request.method, request.path);
+    // Which calls there are is no secret, and who has the wrong address is not to look for a wrong token.
+    if let Err(cause @ Error::NotFound("path")) = call {
+        server.record_refusal(now, AuditAction::Manage, &cause);
+        return Err(cause);
+    }
     let token = async {
         let token = bearer::token(request.authorization, config)?;
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
@@ -91,10 +97,7 @@ where
     let administrator =
         Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun);
 
-    let call = match Call::parse(request.method, request.path) {
-        Ok(call) => call,
-        Err(cause) => return Err(administrator.refused(AuditAction::Manage, None, None, cause)),
-    };
+    let call = call.map_err(|cause| administrator.refused(AuditAction::Manage, None, None, cause))?;
     let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target().as_deref(), cause);
     let (resource, tenant) = call.needs();
     administrator.needs(resource, tenant).map_err(refused)?;

@@ -13,7 +13,6 @@ use crate::{AuthorizationServer, Error, Reply, Request, TokenIssuer};
 /// [`jwks_max_age`](crate::Config::jwks_max_age), and nobody has to authenticate.
 ///
 /// ```
-/// # tokio::runtime::Runtime::new()?.block_on(async {
 /// use client_credentials::{
 ///     AuthorizationServer, Config, Endpoints, MemoryStore, OpaqueIssuer, Request, handle_metadata_request, now,
 /// };
@@ -22,14 +21,12 @@ use crate::{AuthorizationServer, Error, Reply, Request, TokenIssuer};
 /// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
 /// let endpoints = Endpoints::new("https://auth.example.com")?;
 ///
-/// let reply = handle_metadata_request(&server, &endpoints, &Request::new("GET", now())).await;
+/// let reply = handle_metadata_request(&server, &endpoints, &Request::new("GET", now()));
 /// let metadata: serde_json::Value = serde_json::from_slice(reply.body())?;
 /// assert_eq!(metadata["token_endpoint"], "https://auth.example.com/openidconnect/token");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub async fn handle_metadata_request<S, T: TokenIssuer>(
+pub fn handle_metadata_request<S, T: TokenIssuer>(
     server: &AuthorizationServer<S, T>,
     endpoints: &Endpoints,
     request: &Request<'_>,

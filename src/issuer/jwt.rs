@@ -25,7 +25,7 @@ pub use verifier::JwtVerifier;
 ///
 /// // Or with keys that follow one another:
 /// let [first, second] = [SigningKey::generate(SigningAlgorithm::EdDsa)?, SigningKey::generate(SigningAlgorithm::EdDsa)?];
-/// let keys = KeySet::from(first).with_next(second.into());
+/// let keys = KeySet::from(first).with_next(second);
 /// let issuer = JwtIssuer::new("https://auth.example.com", keys.clone());
 /// # Ok::<(), client_credentials::KeyError>(())
 /// ```
@@ -251,7 +251,7 @@ mod tests {
     async fn a_pointer_publishes_what_it_points_to() {
         let [first, second] = [key(), key()];
         let both = [first.public_jwk().clone(), second.public_jwk().clone()];
-        let issuer = JwtIssuer::new("https://auth.example.com", KeySet::from(first).with_next(second.into()));
+        let issuer = JwtIssuer::new("https://auth.example.com", KeySet::from(first).with_next(second));
         let now = claims().issued_at();
         let published = |issuer: &dyn Fn() -> Vec<PublicJwk>| assert_eq!(issuer(), both);
         published(&|| issuer.public_jwks(now));

@@ -46,21 +46,21 @@ impl<K> KeySet<K> {
 
     /// With a key that is accepted and published already, and does not sign yet.
     #[must_use]
-    pub fn with_next(self, next: K) -> Self {
+    pub fn with_next(self, next: impl Into<K>) -> Self {
         self.set_next(next);
         self
     }
 
     /// With a key that has signed before and verifies until `until`: for a process that starts anew.
     #[must_use]
-    pub fn with_retired(self, key: K, until: OffsetDateTime) -> Self {
-        self.write().retired.push((key, until));
+    pub fn with_retired(self, key: impl Into<K>, until: OffsetDateTime) -> Self {
+        self.write().retired.push((key.into(), until));
         self
     }
 
     /// Puts this key in the place of the next one. The one that was there counts no more; nothing has been signed with it here.
-    pub fn set_next(&self, next: K) {
-        self.write().next = Some(next);
+    pub fn set_next(&self, next: impl Into<K>) {
+        self.write().next = Some(next.into());
     }
 
     /// The next key signs from now on, `following` is the next one, and the key that signed until now verifies until
@@ -71,8 +71,9 @@ impl<K> KeySet<K> {
     ///
     /// # Errors
     /// [`KeyError::NoNextKey`] when there is no next key, and nothing changes: a key that nobody knows yet must not sign.
-    pub fn rotate(&self, following: K, now: OffsetDateTime, keep: Duration) -> Result<(), KeyError> {
+    pub fn rotate(&self, following: impl Into<K>, now: OffsetDateTime, keep: Duration) -> Result<(), KeyError> {
         let until = now.saturating_add(time::Duration::try_from(keep).unwrap_or(time::Duration::MAX));
+        let following = following.into();
         let mut keys = self.write();
         let next = keys.next.take().ok_or(KeyError::NoNextKey)?;
         let signed = mem::replace(&mut keys.signing, next);

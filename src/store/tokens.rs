@@ -47,7 +47,9 @@ use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 ///         Ok(())
 ///     }
 ///     async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-///         Ok(self.0.lock().unwrap().denied.insert(*jti, claims.expires_at()).is_none())
+///         // A minute longer, for clocks that differ.
+///         let until = claims.expires_at() + std::time::Duration::from_secs(60);
+///         Ok(self.0.lock().unwrap().denied.insert(*jti, until).is_none())
 ///     }
 ///     async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
 ///         let kept = self.0.lock().unwrap();
@@ -63,8 +65,10 @@ use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 ///         let expired = kept.tokens.iter().filter(|(_, claims)| claims.expires_at() <= now).map(|(hash, _)| *hash);
 ///         let expired: Vec<_> = expired.take(most).collect();
 ///         expired.iter().for_each(|hash| drop(kept.tokens.remove(hash)));
-///         kept.denied.retain(|_, expires_at| *expires_at > now);
-///         Ok(expired.len())
+///         let denied: Vec<_> = kept.denied.iter().filter(|(_, until)| **until <= now).map(|(jti, _)| *jti).collect();
+///         let denied: Vec<_> = denied.into_iter().take(most - expired.len()).collect();
+///         denied.iter().for_each(|jti| drop(kept.denied.remove(jti)));
+///         Ok(expired.len() + denied.len())
 ///     }
 /// }
 ///
