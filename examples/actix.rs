@@ -42,19 +42,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn answer(server: Data<Server>, endpoints: Data<Endpoints>, head: HttpRequest, body: Payload) -> HttpResponse {
-    let headers = head.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let query = head.uri().query();
-    let request = Request::new(head.method().as_str(), now()).path(head.uri().path()).query(query).headers(headers);
+    // Called when the body is there, so that the request is of that time.
+    let request = || {
+        let headers = head.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let (path, query) = (head.uri().path(), head.uri().query());
+        Request::new(head.method().as_str(), now()).path(path).query(query).headers(headers)
+    };
     let takes_body = endpoints.find(head.uri().path()).is_some_and(Endpoint::takes_body);
     let reply = if takes_body {
         // It refuses a longer one by its `Content-Length`, or reads as far as here.
         match body.to_bytes_limited(server.config().max_body_bytes()).await {
-            Ok(Ok(body)) => handle_request(&server, &endpoints, &request.body(&body)).await,
+            Ok(Ok(body)) => handle_request(&server, &endpoints, &request().body(&body)).await,
             Ok(Err(_)) => Reply::error(Cause::IncompleteBody, server.config()),
-            Err(_) => handle_request(&server, &endpoints, &request.oversized_body()).await,
+            Err(_) => handle_request(&server, &endpoints, &request().oversized_body()).await,
         }
     } else {
-        handle_request(&server, &endpoints, &request).await
+        handle_request(&server, &endpoints, &request()).await
     };
     if let Some(cause) = reply.cause() {
         // Not `eprintln!`, which panics where nobody reads what it prints.

@@ -1,6 +1,7 @@
 //! What a caller can ask for, one module an endpoint, and where each of them is.
 
 mod any;
+mod document;
 mod endpoints;
 mod form_post;
 mod gateway;

@@ -90,6 +90,12 @@ impl Reply {
         reply.with("ETag", etag)
     }
 
+    /// The same without the body, for HEAD.
+    pub(crate) fn without_body(mut self) -> Self {
+        self.body.clear();
+        self
+    }
+
     /// With one more header field.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.extra.push((name, value.into()));
@@ -109,7 +115,7 @@ impl Reply {
         [JSON].into_iter().chain(not_kept).chain(extra)
     }
 
-    /// The body: a JSON object.
+    /// The body: a JSON object, or nothing.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body

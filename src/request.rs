@@ -57,7 +57,7 @@ impl<'a> Field<'a> {
 
 impl<'a> Request<'a> {
     /// A request with this method that arrived at this time: [`now`](crate::now), a `SystemTime`, or whatever a test wants
-    /// it to be.
+    /// it to be. Take it when the body is there: what expires or is revoked while a body comes slowly must not count any more.
     #[inline]
     pub fn new(method: &'a str, received_at: impl Into<OffsetDateTime>) -> Self {
         Self {

@@ -28,7 +28,7 @@ use crate::{
 /// `Router::route_service`, but not to `Router::nest_service`, which takes a part of the path away: give the issuer identifier
 /// or the endpoints that path instead. In hyper, wrap it in `hyper_util::service::TowerToHyperService`.
 ///
-/// Each request is one of its time of arrival ([`now`]), and its body is read only where the endpoint at its path takes one, up
+/// Each request is one of the time ([`now`]) when all of it has arrived, and its body is read only where the endpoint at its path takes one, up
 /// to [`Config::max_body_bytes`](crate::Config::max_body_bytes): a longer one is answered with 413, unread if it says its
 /// length, and one that breaks off with 400. How long a body may take is for the host to say.
 ///
@@ -94,10 +94,10 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let (served, received_at) = (self.0.clone(), now());
+        let served = self.0.clone();
         let (parts, body) = request.into_parts();
         Box::pin(async move {
-            let reply = served.reply(Request::from_parts(&parts, received_at), &parts, body).await;
+            let reply = served.reply(&parts, body).await;
             // Zeroed when the server has sent it, since it may hold a token.
             Ok(into_response(reply, |body| Full::new(Bytes::from_owner(Zeroizing::new(body)))))
         })
@@ -109,13 +109,16 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenIssuer + TokenVerifier,
 {
-    async fn reply<B: Body>(&self, request: Request<'_>, parts: &Parts, body: B) -> Reply {
+    async fn reply<B: Body>(&self, parts: &Parts, body: B) -> Reply {
         let Self { server, endpoints } = self;
         if !endpoints.find(parts.uri.path()).is_some_and(Endpoint::takes_body) {
-            return handle_request(server, endpoints, &request).await;
+            return handle_request(server, endpoints, &Request::from_parts(parts, now())).await;
         }
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        match body::read(body, length, server.config().max_body_bytes()).await {
+        let body = body::read(body, length, server.config().max_body_bytes()).await;
+        // It has arrived when all of it has: nobody gains time by a body that comes slowly.
+        let request = Request::from_parts(parts, now());
+        match body {
             Ok(body) => handle_request(server, endpoints, &request.body(&body)).await,
             Err(body::NotRead::TooLong) => handle_request(server, endpoints, &request.oversized_body()).await,
             Err(body::NotRead::BrokenOff) => Reply::error(Error::IncompleteBody, server.config()),

@@ -46,10 +46,17 @@ fn rfc7517_5_the_keys_of_the_issuer() {
     let kids: Vec<_> = document["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
     assert_eq!(kids, names);
 
-    for method in ["POST", "HEAD", "PUT", "get", ""] {
+    let head = ask(issuer.clone(), Config::default(), "HEAD");
+    assert_eq!((head.status(), head.body().len()), (200, 0), "RFC 9110 §9.3.2");
+    assert_eq!(headers(&head)["Cache-Control"], "public, max-age=300");
+    for method in ["POST", "PUT", "get", ""] {
         let reply = ask(issuer.clone(), Config::default(), method);
         let headers = headers(&reply);
-        assert_eq!((reply.status(), headers["Allow"], headers["Cache-Control"]), (405, "GET", "no-store"), "{method}");
+        assert_eq!(
+            (reply.status(), headers["Allow"], headers["Cache-Control"]),
+            (405, "GET, HEAD", "no-store"),
+            "{method}"
+        );
     }
 }
 

@@ -10,12 +10,13 @@ mod common;
 
 use std::{
     convert::Infallible,
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     thread,
+    time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -24,7 +25,7 @@ use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, AuthorizationService, Config, Endpoint,
     Endpoints, Error, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, SigningAlgorithm, SigningKey, Stores,
 };
-use common::{Answer, Asked, SECRET, Server, basic, request, stores};
+use common::{Answer, Asked, SECRET, Served, Server, basic, request, stores};
 use http::Response;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -313,7 +314,7 @@ fn in_hyper(service: Service) -> SocketAddr {
 /// The same server behind both.
 fn addresses() -> [(&'static str, SocketAddr); 2] {
     let config = Config::default().with_max_body_bytes(100).unwrap();
-    let served = common::Served::start(server(config));
+    let served = Served::start(server(config));
     let service = AuthorizationService::new(served.server.clone(), usual());
     [("axum", served.address), ("hyper", in_hyper(service))]
 }
@@ -404,4 +405,24 @@ fn a_clone_shares_the_server() {
     assert_eq!(clone.endpoints().issuer(), "https://auth.example.com");
     let printed = format!("{service:?}");
     assert!(printed.contains("https://auth.example.com") && printed.contains("/openidconnect/token"), "{printed}");
+}
+
+#[test]
+fn a_call_counts_from_when_all_of_it_has_arrived() {
+    let store = common::store();
+    let short = Config::default().with_client_credentials_grant_expiration(Duration::from_secs(1)).unwrap();
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
+    let served = Served::start(AuthorizationServer::new(stores(store), issuer, short));
+    let minted = served.send(&basic("superuser", SECRET, "grant_type=client_credentials")).json();
+    let token = minted["access_token"].as_str().unwrap();
+    let path = "/client";
+    let bytes = request("POST", path).bearer(token).json(&json!({"preferred_client_id": "late"})).bytes(path);
+    let (head, body) = bytes.split_at(bytes.len() - 5);
+    let mut stream = TcpStream::connect(served.address).unwrap();
+    stream.write_all(head).unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    Answer::parse(&answer).refused(401, "invalid_token");
 }

@@ -92,8 +92,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// Ends all tokens of a client that are out, of whatever kind, and its API keys: those that were issued before this call began.
     /// JWTs that an API checks by itself go on there. The client stays, and may ask for new ones.
     ///
-    /// It is one entry in the store, however many tokens there are. A JWT tells its time to the second, so one that is issued
-    /// within the same second counts as one from before.
+    /// It is one entry in the store, however many tokens there are, and the time of issue decides. Where several instances issue,
+    /// call it again after as long as their clocks may differ: an instance whose clock is ahead has dated its tokens later. A JWT
+    /// tells its time to the second, so one that is issued within the same second counts as one from before.
     ///
     /// # Errors
     /// When there is no such client. When the store fails, tokens may still stand: ask again.

@@ -1,6 +1,7 @@
 //! The document of the server's public keys (RFC 7517 §5), the `jwks_uri` of RFC 8414 §2.
 
-use crate::{AuthorizationServer, Error, Jwks, Reply, Request, TokenIssuer};
+use super::document;
+use crate::{AuthorizationServer, Jwks, Reply, Request, TokenIssuer};
 
 /// Answers a request for the public keys of the server, with which anybody can check its tokens. There is always a reply.
 ///
@@ -26,9 +27,8 @@ use crate::{AuthorizationServer, Error, Jwks, Reply, Request, TokenIssuer};
 /// ```
 pub fn handle_jwks_request<S, T: TokenIssuer>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Reply {
     let config = server.config();
-    if request.method != "GET" {
-        return Reply::error(Error::MethodNotAllowed("GET"), config);
-    }
-    let jwks: Jwks = server.issuer().public_jwks(request.received_at).into_iter().collect();
-    Reply::public(&jwks, config.jwks_max_age())
+    document::read(request, config, || {
+        let jwks: Jwks = server.issuer().public_jwks(request.received_at).into_iter().collect();
+        Reply::public(&jwks, config.jwks_max_age())
+    })
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Endpoint, Endpoints};
-use crate::{AuthorizationServer, Error, Reply, Request, TokenIssuer};
+use super::{Endpoint, Endpoints, document};
+use crate::{AuthorizationServer, Reply, Request, TokenIssuer};
 
 /// Answers a request for the metadata of the server (RFC 8414 §3.1): its issuer identifier, where its endpoints are, and what
 /// they take. There is always a reply.
@@ -32,11 +32,10 @@ pub fn handle_metadata_request<S, T: TokenIssuer>(
     request: &Request<'_>,
 ) -> Reply {
     let config = server.config();
-    if request.method != "GET" {
-        return Reply::error(Error::MethodNotAllowed("GET"), config);
-    }
-    let has_keys = !server.issuer().public_jwks(request.received_at).is_empty();
-    Reply::public(&Metadata::of(endpoints, has_keys), config.jwks_max_age())
+    document::read(request, config, || {
+        let has_keys = !server.issuer().public_jwks(request.received_at).is_empty();
+        Reply::public(&Metadata::of(endpoints, has_keys), config.jwks_max_age())
+    })
 }
 
 /// Authorization server metadata (RFC 8414 §2).

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{Endpoint, Endpoints};
-use crate::{AuthorizationServer, Error, Reply, Request};
+use super::{Endpoint, Endpoints, document};
+use crate::{AuthorizationServer, Reply, Request};
 
 /// The [OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html) document of every endpoint, as JSON: for a host to serve, and
 /// for whoever generates clients or documentation.
@@ -30,10 +30,7 @@ pub(crate) fn handle_openapi_request<S, T>(
     endpoints: &Endpoints,
     request: &Request<'_>,
 ) -> Reply {
-    match request.method {
-        "GET" => Reply::ok(endpoints.openapi().into()),
-        _ => Reply::error(Error::MethodNotAllowed("GET"), server.config()),
-    }
+    document::read(request, server.config(), || Reply::ok(endpoints.openapi().into()))
 }
 
 /// The document of these endpoints.
