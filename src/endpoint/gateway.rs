@@ -64,6 +64,8 @@ use crate::{
 /// }
 /// ```
 ///
+/// Have the gateway drop header names with underscores, as nginx does by itself: some servers take `X_Client_Id` for the same.
+///
 /// In Traefik, the four stand in `authResponseHeaders`. In Envoy, they stand in `allowed_upstream_headers`, and the path is set
 /// with `path_override`: a `path_prefix` has the query of the caller after it. What a caller has sent must not get into the query
 /// unless it is encoded, since it could add an `audience` there. And nobody but the gateway may reach the API.
