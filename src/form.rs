@@ -64,6 +64,9 @@ pub(crate) fn parameters_and_lists<'a, const N: usize, const M: usize>(
     lists: [&'static str; M],
 ) -> Result<Parameters<'a, N, M>, Error> {
     let (mut parameters, mut values) = ([const { None }; N], [const { Vec::new() }; M]);
+    // Nothing is encoded in most forms, and one look at the whole spares one at each part.
+    let is_plain = is_plain(form.as_bytes());
+    let decode = |encoded| if is_plain { Ok(Decoded(Cow::Borrowed(encoded))) } else { decode(encoded) };
     for (name, value) in pairs(form) {
         let name = decode(name)?;
         if value.is_empty() {

@@ -71,10 +71,13 @@ impl<'a> ScopeToken<'a> {
 
 /// Whether a text is a scope, whoever holds it.
 pub(crate) fn is_scope(text: &str) -> bool {
-    // Without an early exit the compiler looks at many bytes at once.
-    let characters = text.bytes().fold(true, |all, b| all & (is_scope_character(b) | (b == b' ')));
-    let apart = text.bytes().zip(text.bytes().skip(1)).fold(true, |all, pair| all & (pair != (b' ', b' ')));
-    characters && apart && !text.is_empty() && !text.starts_with(' ') && !text.ends_with(' ')
+    // What comes before the first token is as good as a space, and no space may follow one, nor be the last.
+    let mut before = b' ';
+    text.bytes().all(|b| {
+        let apart = is_scope_character(b) || (b == b' ' && before != b' ');
+        before = b;
+        apart
+    }) && before != b' '
 }
 
 /// `NQCHAR` of RFC 6749 Appendix A.
