@@ -3,9 +3,11 @@
 pub(crate) mod check;
 mod verifier;
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use self::check::{Jwt, JwtRules};
@@ -75,7 +77,7 @@ impl JwtIssuer {
     #[must_use]
     pub fn check(&self, token: &str, now: OffsetDateTime) -> Option<Claims> {
         let key = self.keys.find(now, |key| token.starts_with(key.header()).then(|| key.clone()))?;
-        let rules = JwtRules { issuer: &self.issuer, audience: None, clock_skew: Duration::ZERO };
+        let rules = JwtRules { issuer: &self.issuer, clock_skew: Duration::ZERO };
         Jwt::parse(token)?.check(key.public_jwk(), &rules, now)
     }
 }
@@ -158,6 +160,7 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::{Value, json};
+    use time::Duration;
 
     use super::*;
     use crate::{AnyTokenIssuer, ClientId, SigningAlgorithm, SigningKey, TenantName};

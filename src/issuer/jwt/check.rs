@@ -1,14 +1,21 @@
 //! What is asked of a JWT before it counts (RFC 9068 §4), whoever asks.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, de::Visitor};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
-use crate::{Authorization, Claims, ClientId, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present, json::Object};
+use crate::{
+    Authorization, Claims, ClientId, Jwks, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present, json::Object,
+};
 
 /// More has no token that a header of a request could carry.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 const MAX_HEADER_BYTES: usize = 4 * 1024;
+
+/// How far the clocks of two servers may be apart unless told otherwise: they are set by the network.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// A JWT in its three parts. Nothing in it is to be believed before [`Jwt::check`].
 pub(crate) struct Jwt<'a> {
@@ -18,22 +25,26 @@ pub(crate) struct Jwt<'a> {
     signature: &'a str,
 }
 
-/// What a token has to say beside a signature that is right.
+/// What a token has to say beside a signature that is right. For whom it is, whoever takes it has to look at.
 pub(crate) struct JwtRules<'a> {
     /// Who must have issued it, `iss`.
     pub(crate) issuer: &'a str,
-    /// For whom it must be, `aud`; `None` where whoever takes it looks at the audience of the claims.
-    pub(crate) audience: Option<&'a str>,
     /// How far the clocks of the two servers may be apart.
     pub(crate) clock_skew: Duration,
 }
 
+/// A JWT of a server elsewhere, whose header says that it is an access token and which key to take.
+pub(crate) struct AccessTokenJwt<'a> {
+    jwt: Jwt<'a>,
+    header: JwtHeader,
+}
+
 /// The header of a token of somebody else, as far as it counts (RFC 7515 §4.1): which key to take is all that it may say.
 #[derive(Deserialize)]
-pub(crate) struct JwtHeader {
+struct JwtHeader {
     /// Only the key with this algorithm will do.
-    pub(crate) alg: SigningAlgorithm,
-    pub(crate) kid: Option<String>,
+    alg: SigningAlgorithm,
+    kid: Option<String>,
     typ: String,
     /// Extensions that have to be understood (§4.1.11): there are none.
     #[serde(default, deserialize_with = "present")]
@@ -49,7 +60,7 @@ impl<'a> Jwt<'a> {
     }
 
     /// The header, if it is one of an access token (RFC 9068 §4): nothing else that the same server signs is taken for one.
-    pub(crate) fn header(&self) -> Option<JwtHeader> {
+    fn header(&self) -> Option<JwtHeader> {
         let (header, _) = self.signed.split_once('.').filter(|(header, _)| header.len() <= MAX_HEADER_BYTES)?;
         let Object::<JwtHeader>(header) = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
         let is_access_token = ["at+jwt", "application/at+jwt"].iter().any(|typ| header.typ.eq_ignore_ascii_case(typ));
@@ -70,20 +81,38 @@ impl<'a> Jwt<'a> {
     }
 }
 
+impl<'a> AccessTokenJwt<'a> {
+    /// Takes a token apart and reads its header.
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        let jwt = Jwt::parse(token)?;
+        jwt.header().map(|header| Self { jwt, header })
+    }
+
+    /// The key that it names. One that names none may be signed with any.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// What the token says, if it counts at `now`, and one of these keys has signed it that its header allows.
+    pub(crate) fn check(&self, keys: &Jwks, rules: &JwtRules<'_>, now: OffsetDateTime) -> Option<Claims> {
+        keys.find(self.header.alg, self.key_id()).find_map(|key| self.jwt.check(key, rules, now))
+    }
+}
+
 impl JwtRules<'_> {
     fn claims(&self, payload: Payload, now: OffsetDateTime) -> Option<Claims> {
         let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, cnf, resources } =
             payload;
-        let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(self.clock_skew));
-        let has_not_ended = now < exp.0.saturating_add(self.clock_skew);
-        let is_for = |whom| audience.iter().any(|audience| audience == whom);
+        // A clock that is off by everything is no reason to stop.
+        let clock_skew = self.clock_skew.try_into().unwrap_or(time::Duration::MAX);
+        let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(clock_skew));
+        let has_not_ended = now < exp.0.saturating_add(clock_skew);
         let counts = iss == self.issuer
             // RFC 9068 §2.2: where nobody else is involved, the subject is the client. A token for somebody else is another grant's.
             && sub == client_id.as_str()
             // It is revoked by this name, and must not share it.
             && !jti.is_empty()
             && !audience.is_empty()
-            && self.audience.is_none_or(is_for)
             // Whoever presents a token that is bound to a key would have to prove that he has it (RFC 8705 §3, RFC 9449 §7).
             && !cnf
             && has_begun
@@ -166,7 +195,7 @@ impl Visitor<'_> for NumericDateVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
-        let since = Duration::checked_seconds_f64(seconds).ok_or_else(|| E::custom("this is no time"))?;
+        let since = time::Duration::checked_seconds_f64(seconds).ok_or_else(|| E::custom("this is no time"))?;
         OffsetDateTime::UNIX_EPOCH.checked_add(since).map(NumericDate).ok_or_else(|| E::custom("this is no time"))
     }
 }
