@@ -1,5 +1,7 @@
 //! What an access token says.
 
+pub(crate) mod wire;
+
 use std::sync::Arc;
 
 use time::OffsetDateTime;

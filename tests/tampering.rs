@@ -314,6 +314,7 @@ fn rfc9068_4_what_a_token_has_to_say() {
             ("aud", json!([API])),
             ("aud", json!(["https://other.example.com", API])),
             ("scope", "a b".into()),
+            ("scope", "".into()),
             ("nbf", now().unix_timestamp().into()),
             ("exp", 1_700_000_060.5.into()),
         ] {

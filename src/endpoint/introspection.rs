@@ -10,7 +10,7 @@ use crate::{
     authentication::{ClientAuthentication, bearer},
     form,
     form::Decoded,
-    json,
+    token::wire,
 };
 
 /// The resource that lets its holder ask about any token with a bearer token of its own, and that a client has to hold where
@@ -127,7 +127,7 @@ struct Said {
     exp: i64,
     iat: i64,
     sub: String,
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "json::audience")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "wire::audience")]
     aud: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{
-    Authorization, Claims, ClientId, Jwks, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present, json::Object,
+    Authorization, Claims, ClientId, Jwks, PublicJwk, Scope, SigningAlgorithm,
+    json::Object,
+    token::wire::{self, Audience, NumericDate},
 };
 
 /// More has no token that a header of a request could carry.
@@ -47,7 +49,7 @@ struct JwtHeader {
     kid: Option<String>,
     typ: String,
     /// Extensions that have to be understood (§4.1.11): there are none.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "wire::present")]
     crit: bool,
 }
 
@@ -101,8 +103,7 @@ impl<'a> AccessTokenJwt<'a> {
 
 impl JwtRules<'_> {
     fn claims(&self, payload: Payload, now: OffsetDateTime) -> Option<Claims> {
-        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, cnf, resources } =
-            payload;
+        let Payload { iss, sub, aud, client_id, exp, nbf, iat, jti, scope, cnf, resources } = payload;
         // A clock that is off by everything is no reason to stop.
         let clock_skew = self.clock_skew.try_into().unwrap_or(time::Duration::MAX);
         let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(clock_skew));
@@ -112,7 +113,7 @@ impl JwtRules<'_> {
             && sub == client_id.as_str()
             // It is revoked by this name, and must not share it.
             && !jti.is_empty()
-            && !audience.is_empty()
+            && !aud.is_empty()
             // Whoever presents a token that is bound to a key would have to prove that he has it (RFC 8705 §3, RFC 9449 §7).
             && !cnf
             && has_begun
@@ -120,11 +121,10 @@ impl JwtRules<'_> {
         if !counts {
             return None;
         }
-        let is_for_issuer = matches!(audience.as_slice(), [only] if only == self.issuer);
         let claims = Claims::new(client_id, iat.0, exp.0)
             .with_scope(scope)
             .with_authorization(resources)
-            .with_audience(if is_for_issuer { Vec::new() } else { audience })
+            .with_audience(aud.named(Some(self.issuer)))
             .with_jti(jti);
         Some(claims)
     }
@@ -141,61 +141,11 @@ struct Payload {
     nbf: Option<NumericDate>,
     iat: NumericDate,
     jti: String,
+    #[serde(default, deserialize_with = "wire::scope")]
     scope: Option<Scope>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "wire::present")]
     cnf: bool,
     /// Other servers have none.
     #[serde(default)]
     resources: Authorization,
-}
-
-/// A text or a list of them (RFC 7519 §4.1.3).
-struct Audience(Vec<String>);
-
-impl<'de> Deserialize<'de> for Audience {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            One(String),
-            List(Vec<String>),
-        }
-
-        Ok(Self(match Written::deserialize(deserializer)? {
-            Written::One(one) => vec![one],
-            Written::List(list) => list,
-        }))
-    }
-}
-
-/// Seconds since 1970, which may be written with a fraction (RFC 7519 §2).
-struct NumericDate(OffsetDateTime);
-
-impl<'de> Deserialize<'de> for NumericDate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NumericDateVisitor)
-    }
-}
-
-struct NumericDateVisitor;
-
-impl Visitor<'_> for NumericDateVisitor {
-    type Value = NumericDate;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a number of seconds")
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<NumericDate, E> {
-        OffsetDateTime::from_unix_timestamp(seconds).map(NumericDate).map_err(E::custom)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<NumericDate, E> {
-        self.visit_i64(seconds.try_into().map_err(E::custom)?)
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
-        let since = time::Duration::checked_seconds_f64(seconds).ok_or_else(|| E::custom("this is no time"))?;
-        OffsetDateTime::UNIX_EPOCH.checked_add(since).map(NumericDate).ok_or_else(|| E::custom("this is no time"))
-    }
 }
