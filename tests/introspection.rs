@@ -6,8 +6,8 @@ mod common;
 use std::{thread, time::Duration};
 
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer, SigningAlgorithm, SigningKey,
-    now,
+    AnyTokenIssuer, AuthorizationServer, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Request,
+    SigningAlgorithm, SigningKey, handle_introspection_request, now,
 };
 use common::{Answer, Asked, SECRET, SERVER, Served, basic, request, stores};
 use serde_json::json;
@@ -130,8 +130,17 @@ fn rfc7662_2_1_a_bearer_token_with_the_resource() {
     SERVER.ask(&ask(&form).bearer(&mine)).refused(403, "insufficient_scope");
     SERVER.ask(&ask(&form).bearer("unknown")).refused(401, "invalid_token");
     SERVER.ask(&ask("").bearer(&asker)).refused(400, "invalid_request");
+    // RFC 9068 §4.
     let elsewhere = token(&SERVER, "introspector", "read&audience=api");
     SERVER.ask(&ask(&form).bearer(&elsewhere)).refused(401, "invalid_token");
+    let authorization = format!("Bearer {elsewhere}");
+    let post = Request::new("POST", now())
+        .header("Content-Type", b"application/x-www-form-urlencoded")
+        .header("Authorization", authorization.as_bytes())
+        .body(form.as_bytes());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let reply = runtime.block_on(handle_introspection_request(&SERVER.server, &post));
+    assert!(matches!(reply.cause(), Some(Error::WrongAudience)));
     // In one way only.
     let twice = format!("{form}&client_id=post&client_secret={SECRET}");
     SERVER.ask(&ask(&twice).bearer(&asker)).refused(400, "invalid_request");

@@ -10,6 +10,7 @@ use crate::{
     authentication::{ClientAuthentication, bearer},
     form,
     form::Decoded,
+    resource_server,
     token::wire,
 };
 
@@ -85,10 +86,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    let token = bearer::token(request.authorization, server.config())?;
-    let claims = server.check_token(token, request.received_at).await?;
-    // RFC 9068 §4: a token that is meant for another is not taken.
-    let claims = claims.filter(|claims| claims.audience().is_empty()).ok_or(Error::InvalidToken)?;
+    let claims = resource_server::check(server, request, None, server.config()).await?;
     let may = claims.authorization().holds(None, &[INTROSPECTION]);
     if may { Ok(()) } else { Err(Error::MissingResource(INTROSPECTION)) }
 }
