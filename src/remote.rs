@@ -78,9 +78,6 @@ macro_rules! through_pointer {
 through_pointer!(&C);
 through_pointer!(Arc<C>);
 
-/// The longest token that is looked at, as long as the longest `Authorization` header by default.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
 /// The body of a response that is 200 and not longer than this; anything else is a failure of the server.
 fn body(response: http::Response<Vec<u8>>, most: usize) -> Result<Vec<u8>, BackendError> {
     if response.status() != http::StatusCode::OK {

@@ -128,6 +128,9 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// The longest token that is taken apart: more has none that a header of a request could carry.
+pub(crate) const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
 /// `b64token` of RFC 6750 §2.1.
 pub(crate) fn is_b64token(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);

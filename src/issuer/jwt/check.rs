@@ -9,11 +9,13 @@ use time::OffsetDateTime;
 use crate::{
     Authorization, Claims, ClientId, Jwks, PublicJwk, Scope, SigningAlgorithm,
     json::Object,
+    secret::{MAX_TOKEN_BYTES, is_b64token},
     token::wire::{self, Audience, NumericDate},
 };
 
-/// More has no token that a header of a request could carry.
-const MAX_TOKEN_BYTES: usize = 64 * 1024;
+/// What the header of an access token says that it is, `typ` (RFC 9068 §2.1).
+pub(crate) const TYPE: &str = "at+jwt";
+
 const MAX_HEADER_BYTES: usize = 4 * 1024;
 
 /// How far the clocks of two servers may be apart unless told otherwise: they are set by the network.
@@ -56,16 +58,21 @@ struct JwtHeader {
 impl<'a> Jwt<'a> {
     /// Takes a token apart.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return None;
+        }
         let (signed, signature) = token.rsplit_once('.')?;
         let (_, payload) = signed.split_once('.')?;
-        (token.len() <= MAX_TOKEN_BYTES).then_some(Self { signed, payload, signature })
+        Some(Self { signed, payload, signature })
     }
 
     /// The header, if it is one of an access token (RFC 9068 §4): nothing else that the same server signs is taken for one.
     fn header(&self) -> Option<JwtHeader> {
         let (header, _) = self.signed.split_once('.').filter(|(header, _)| header.len() <= MAX_HEADER_BYTES)?;
         let Object::<JwtHeader>(header) = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        let is_access_token = ["at+jwt", "application/at+jwt"].iter().any(|typ| header.typ.eq_ignore_ascii_case(typ));
+        // RFC 7515 §4.1.9: `application/` may be left out.
+        let (prefix, typ) = header.typ.split_once('/').unwrap_or(("application", &header.typ));
+        let is_access_token = prefix.eq_ignore_ascii_case("application") && typ.eq_ignore_ascii_case(TYPE);
         (is_access_token && !header.crit).then_some(header)
     }
 
@@ -84,9 +91,9 @@ impl<'a> Jwt<'a> {
 }
 
 impl<'a> AccessTokenJwt<'a> {
-    /// Takes a token apart and reads its header.
+    /// Takes a token apart and reads its header; `None` for what no key can make count.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
-        let jwt = Jwt::parse(token)?;
+        let jwt = Jwt::parse(token).filter(|_| is_b64token(token))?;
         jwt.header().map(|header| Self { jwt, header })
     }
 
