@@ -8,7 +8,6 @@ use crate::{
     AuditAction, Authorization, AuthorizationServer, Claims, ClientStore, Error, Reply, Request, Scope, TokenStore,
     TokenVerifier,
     authentication::{ClientAuthentication, bearer},
-    form,
     form::Decoded,
     resource_server,
     token::wire,
@@ -55,7 +54,7 @@ where
     match introspect(server, request).await {
         Ok(response) => Reply::json(200, &response),
         Err(cause) => {
-            server.record_refusal(request.received_at, AuditAction::Introspect, &cause);
+            form_post::record_refusal(server, request, AuditAction::Introspect, &cause);
             Reply::error(cause, server.config())
         }
     }
@@ -69,9 +68,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    // §2.1; `token_type_hint` is not needed, since there is one place to look.
-    let names = ["token", "client_id", "client_secret"];
-    let [token, client_id, client_secret] = form::parameters(form_post::form(request, server.config())?, names)?;
+    let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
     if bearer::is_bearer(request.authorization) && client_secret.is_none() {
         authorize_bearer(server, request).await?;
     } else {
