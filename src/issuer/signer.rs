@@ -63,7 +63,7 @@ pub trait Signer: Send + Sync {
     ///
     /// The key must sign nothing else, or what it signs there can be a token here.
     ///
-    /// Answer in time or give up: nothing in this crate has a clock, and a request waits for its token as long as that takes.
+    /// Answer in time or give up: nothing here puts a deadline on this call, and a request waits for its token as long as that takes.
     /// Any number of calls may be under way at once.
     ///
     /// # Errors
