@@ -123,12 +123,10 @@ impl<'s, S, T> Administrator<'s, S, T> {
     }
 
     fn record(&self, action: AuditAction, client_id: Option<&ClientId>, target: Option<&str>, cause: Option<&Error>) {
-        if let Some(sink) = self.server.audit() {
-            // What names no client may be anything, a secret too.
-            let is_known = !matches!(cause, Some(Error::NotFound("client")));
-            let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str).filter(|_| is_known));
-            sink.record(&AuditEvent { time: self.now, actor, action, client_id, target, cause });
-        }
+        // What names no client may be anything, a secret too.
+        let is_known = !matches!(cause, Some(Error::NotFound("client")));
+        let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str).filter(|_| is_known));
+        self.server.record(AuditEvent { actor, client_id, target, cause, ..AuditEvent::new(self.now, action) });
     }
 }
 

@@ -44,7 +44,7 @@ pub struct AuditEvent<'a> {
     pub actor: Option<&'a str>,
     /// What.
     pub action: AuditAction,
-    /// To which client.
+    /// To which client; where somebody was refused who has not proven who he is, as which client he came.
     pub client_id: Option<&'a str>,
     /// To what else: a tenant, a role, or the id of a secret or an API key, which is the hash of its token.
     pub target: Option<&'a str>,
@@ -142,6 +142,11 @@ impl AuditAction {
 }
 
 impl AuditEvent<'_> {
+    /// That something was done, by nobody who is known and to nothing that is said.
+    pub(crate) const fn new(time: OffsetDateTime, action: AuditAction) -> Self {
+        Self { time, actor: None, action, client_id: None, target: None, cause: None }
+    }
+
     /// `success`, `refused`, or `failed` where it was a backend that did not work.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {

@@ -2,6 +2,7 @@
 
 mod basic;
 pub(crate) mod bearer;
+mod token;
 
 use std::{fmt, sync::Arc};
 

@@ -56,6 +56,11 @@ pub enum TokenEndpointAuthMethod {
     ClientSecretPost,
 }
 
+impl TokenEndpointAuthMethod {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 2] = [Self::ClientSecretBasic, Self::ClientSecretPost];
+}
+
 /// A registered client, with all that one token request needs to know of it: what a [`ClientStore`](crate::ClientStore)
 /// finds.
 ///

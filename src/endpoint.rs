@@ -1,6 +1,5 @@
 //! What a caller can ask for, one module an endpoint, and where each of them is.
 
-mod any;
 mod document;
 mod endpoints;
 mod form_post;
@@ -11,9 +10,9 @@ mod management;
 mod metadata;
 mod openapi;
 mod revocation;
+mod route;
 mod token;
 
-pub use any::handle_request;
 pub use endpoints::{Endpoint, EndpointError, Endpoints};
 pub use gateway::handle_gateway_request;
 pub use introspection::{INTROSPECTION, handle_introspection_request};
@@ -22,4 +21,5 @@ pub use management::handle_management_request;
 pub use metadata::handle_metadata_request;
 pub use openapi::OPENAPI;
 pub use revocation::handle_revocation_request;
+pub use route::handle_request;
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

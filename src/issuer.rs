@@ -5,10 +5,10 @@ mod jwk;
 mod jwks;
 pub(crate) mod jwt;
 mod key_set;
-mod keys;
 mod opaque;
 mod sealed;
 mod signer;
+mod signing_key;
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -17,10 +17,10 @@ pub use jwk::{PublicJwk, SigningAlgorithm};
 pub use jwks::Jwks;
 pub use jwt::{JwtIssuer, JwtVerifier};
 pub use key_set::KeySet;
-pub use keys::{KeyError, SigningKey};
 pub use opaque::OpaqueIssuer;
 pub use sealed::{SealedIssuer, SealingKey};
 pub use signer::{AnySigner, Signer};
+pub use signing_key::{KeyError, SigningKey};
 use time::OffsetDateTime;
 
 use crate::{AccessToken, BackendError, Claims, error::Answer};

@@ -3,7 +3,7 @@
 use std::{fmt, io, marker::PhantomData};
 
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
@@ -27,14 +27,6 @@ pub(crate) fn secret(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len.0);
     self::value(&mut out, value);
     out
-}
-
-/// An audience (RFC 7519 §4.1.3): the text alone where there is one, which every reader takes, and an array of several.
-pub(crate) fn audience<S: Serializer>(audience: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    match audience {
-        [one] => one.serialize(serializer),
-        several => several.serialize(serializer),
-    }
 }
 
 struct Length(usize);

@@ -48,8 +48,8 @@ pub trait HttpClient: Send + Sync {
     ///   can make tokens, and is sent this API's secret and every token that is asked about;
     /// - follow no redirect, but return it: the address was chosen by the host and vouches for what is found there. A redirect
     ///   would take keys from elsewhere, or tokens and the secret there;
-    /// - answer in time or give up, in a few seconds at most: nothing in this crate has a clock, and whoever waits would wait
-    ///   for ever;
+    /// - answer in time or give up, in a few seconds at most: nothing here puts a deadline on this call, and whoever waits
+    ///   would wait for ever;
     /// - stop reading at a limit, before the body is in memory: a megabyte is more than any of these documents has. The
     ///   verifiers refuse what is longer than they expect, but can do so only when it is there;
     /// - send it once. To try again is for whoever presents the token.
@@ -77,9 +77,6 @@ macro_rules! through_pointer {
 
 through_pointer!(&C);
 through_pointer!(Arc<C>);
-
-/// The longest token that is looked at, as long as the longest `Authorization` header by default.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The body of a response that is 200 and not longer than this; anything else is a failure of the server.
 fn body(response: http::Response<Vec<u8>>, most: usize) -> Result<Vec<u8>, BackendError> {

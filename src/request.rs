@@ -73,8 +73,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The path of the URL, still percent-encoded, without the prefix under which the host has mounted an endpoint with
-    /// several paths. The others do not look at it.
+    /// The path of the URL, still percent-encoded. [`handle_request`](crate::handle_request) wants the whole of it, and
+    /// [`handle_management_request`](crate::handle_management_request) what comes after the prefix under which the host has
+    /// mounted it. The other endpoints do not look at it.
     #[must_use]
     #[inline]
     pub const fn path(self, path: &'a str) -> Self {

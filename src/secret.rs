@@ -128,6 +128,9 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// The longest token that is taken apart: more has none that a header of a request could carry.
+pub(crate) const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
 /// `b64token` of RFC 6750 §2.1.
 pub(crate) fn is_b64token(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
@@ -135,12 +138,13 @@ pub(crate) fn is_b64token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
-/// The SHA-256 of an opaque token: it finds the token's row, and nobody gets from it to the token.
+/// The SHA-256 of an opaque token, or of the [`jti`](crate::Claims::jti) of one that no store keeps: it finds the token's row
+/// or what is denied of it, and nobody gets from it to the token.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// The hash of a token that somebody presents.
+    /// The hash of a token that somebody presents, or of the `jti` that it says.
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(bytes(&digest(&SHA256, token.as_bytes())))

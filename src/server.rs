@@ -82,16 +82,30 @@ impl<S, T> AuthorizationServer<S, T> {
         self.uses.as_deref()
     }
 
-    /// What takes the events of this server, if anything does.
-    pub(crate) fn audit(&self) -> Option<&dyn AuditSink> {
-        self.audit.as_deref()
+    /// Whether anything takes the events of this server: what only an event needs, need not be found out otherwise.
+    pub(crate) fn is_audited(&self) -> bool {
+        self.audit.is_some()
     }
 
-    /// Tells the audit that somebody was refused of whom nobody knows who it is.
-    pub(crate) fn record_refusal(&self, time: OffsetDateTime, action: AuditAction, cause: &Error) {
-        if let Some(sink) = self.audit() {
-            sink.record(&AuditEvent { time, actor: None, action, client_id: None, target: None, cause: Some(cause) });
+    /// Gives an event to the sink, if there is one.
+    pub(crate) fn record(&self, event: AuditEvent<'_>) {
+        if let Some(sink) = &self.audit {
+            sink.record(&event);
         }
+    }
+
+    /// Records that somebody was refused who has not proven who he is, but may have said it.
+    pub(crate) fn record_refusal(
+        &self,
+        time: OffsetDateTime,
+        action: AuditAction,
+        client_id: Option<&str>,
+        cause: &Error,
+    ) {
+        // What nobody has found may be a secret in the wrong place.
+        let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
+        let client_id = client_id.filter(|_| is_known);
+        self.record(AuditEvent { client_id, cause: Some(cause), ..AuditEvent::new(time, action) });
     }
 }
 

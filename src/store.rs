@@ -66,7 +66,7 @@ pub trait ClientStore: Send + Sync {
     /// Do for every client what you do for one: what takes longer when the row exists tells a stranger that it does, and
     /// so undoes the equal work that comes after. Parse and build when a row is loaded or changed, not at each look-up.
     ///
-    /// Answer in time or give up: nothing in this crate has a clock, and a request waits for its store as long as that takes.
+    /// Answer in time or give up: nothing here puts a deadline on this call, and a request waits for its store as long as that takes.
     /// The stores in databases here give each call two seconds.
     ///
     /// What is returned is what counts. A stale answer lets a deleted client mint, or an old secret pass, for as long as it

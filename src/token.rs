@@ -1,5 +1,7 @@
 //! What an access token says.
 
+pub(crate) mod wire;
+
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -104,6 +106,15 @@ impl Claims {
         &self.grant.audience
     }
 
+    /// Whether whoever has this identifier may take it, or whoever has none and stands for the server that issued it
+    /// (RFC 9068 §4): a token is only for those whom it names.
+    pub(crate) fn is_meant_for(&self, api: Option<&str>) -> bool {
+        match api {
+            Some(api) => self.audience().iter().any(|named| named == api),
+            None => self.audience().is_empty(),
+        }
+    }
+
     /// The name by which it is revoked, `jti`, if no store keeps it.
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
@@ -120,5 +131,30 @@ impl Claims {
     #[must_use]
     pub const fn expires_at(&self) -> OffsetDateTime {
         self.expires_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9068_4_a_token_is_for_whom_it_names() {
+        let (here, elsewhere) = ("https://here.example", "https://elsewhere.example");
+        for (named, api, is_taken) in [
+            (&[][..], None, true),
+            (&[here], None, false),
+            (&[], Some(here), false),
+            (&[here], Some(here), true),
+            (&[elsewhere, here], Some(here), true),
+            (&[elsewhere], Some(here), false),
+            (&["https://here.example/"], Some(here), false),
+            (&["HTTPS://HERE.EXAMPLE"], Some(here), false),
+            (&[""], None, false),
+        ] {
+            let now = OffsetDateTime::UNIX_EPOCH;
+            let claims = Claims::new(ClientId::parse("a").unwrap(), now, now).with_audience(named.iter().copied());
+            assert_eq!(claims.is_meant_for(api), is_taken, "{named:?} {api:?}");
+        }
     }
 }

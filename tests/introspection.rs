@@ -3,14 +3,18 @@
 
 mod common;
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer, SigningAlgorithm, SigningKey,
-    now,
+    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer,
+    Request, SigningAlgorithm, SigningKey, handle_introspection_request, now,
 };
 use common::{Answer, Asked, SECRET, SERVER, Served, basic, request, stores};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn ask(form: &str) -> Asked {
     request("POST", "/openidconnect/introspect").form(form)
@@ -130,8 +134,17 @@ fn rfc7662_2_1_a_bearer_token_with_the_resource() {
     SERVER.ask(&ask(&form).bearer(&mine)).refused(403, "insufficient_scope");
     SERVER.ask(&ask(&form).bearer("unknown")).refused(401, "invalid_token");
     SERVER.ask(&ask("").bearer(&asker)).refused(400, "invalid_request");
+    // RFC 9068 §4.
     let elsewhere = token(&SERVER, "introspector", "read&audience=api");
     SERVER.ask(&ask(&form).bearer(&elsewhere)).refused(401, "invalid_token");
+    let authorization = format!("Bearer {elsewhere}");
+    let post = Request::new("POST", now())
+        .header("Content-Type", b"application/x-www-form-urlencoded")
+        .header("Authorization", authorization.as_bytes())
+        .body(form.as_bytes());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let reply = runtime.block_on(handle_introspection_request(&SERVER.server, &post));
+    assert!(matches!(reply.cause(), Some(Error::WrongAudience)));
     // In one way only.
     let twice = format!("{form}&client_id=post&client_secret={SECRET}");
     SERVER.ask(&ask(&twice).bearer(&asker)).refused(400, "invalid_request");
@@ -149,4 +162,56 @@ fn a_host_restricts_who_may_ask() {
     for may in ["introspector", "superuser"] {
         assert_eq!(restricted.ask(&form.clone().credentials(may, SECRET)).json()["active"], true, "{may}");
     }
+}
+
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<Value>>>);
+
+impl AuditSink for Events {
+    fn record(&self, event: &AuditEvent<'_>) {
+        self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
+    }
+}
+
+#[test]
+fn each_refusal_is_an_event_that_says_who_is_guessed_at() {
+    let (events, store) = (Events::default(), common::store());
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
+    let config = Config::default().with_introspection_restricted(true);
+    let server = AuthorizationServer::new(stores(store), issuer, config).with_audit_sink(events.clone());
+    let served = Served::start(server);
+    let elsewhere = token(&served, "introspector", "read&audience=api");
+    let form = ask("token=unknown");
+    for asked in [
+        form.clone().credentials("basic", "wrong"),
+        form.clone().credentials("basic", SECRET),
+        form.clone().credentials("introspector", SECRET),
+        ask("token=unknown&client_id=post&client_secret=wrong"),
+        // What names no client may be a secret in the wrong place.
+        form.clone().credentials("HUNTER2", "introspector"),
+        ask("token=unknown&client_id=post"),
+        form.clone(),
+        form.clone().bearer("unknown"),
+        form.bearer(&elsewhere),
+    ] {
+        served.send(&asked);
+    }
+    let events = events.0.lock().unwrap();
+    let said = |event: &Value| {
+        assert_eq!((&event["action"], &event["outcome"]), (&json!("introspect"), &json!("refused")));
+        assert!(event.get("actor").is_none(), "{event}");
+        (event["client_id"].clone(), event["cause"].clone())
+    };
+    let said: Vec<_> = events.iter().map(said).collect();
+    let expected = [
+        (json!("basic"), "the secret is wrong"),
+        (json!("basic"), "the bearer token does not hold the resource `seacat:token:introspect`"),
+        (json!("post"), "the secret is wrong"),
+        (Value::Null, "the client is unknown"),
+        (Value::Null, "the client does not authenticate"),
+        (Value::Null, "the client does not authenticate"),
+        (Value::Null, "the bearer token is unknown, expired or revoked"),
+        (Value::Null, "the bearer token is meant for other APIs than this one"),
+    ];
+    assert_eq!(said, expected.map(|(client_id, cause)| (client_id, json!(cause))));
 }

@@ -84,7 +84,7 @@ fn rfc7517_9_2_no_private_key_is_published() {
             "alg crv kid kty use x y",
         ),
         (SigningAlgorithm::Rs256, rsa.clone(), "alg e kid kty n use"),
-        (SigningAlgorithm::Ps256, rsa.clone(), "alg e kid kty n use"),
+        (SigningAlgorithm::Ps256, rsa, "alg e kid kty n use"),
     ] {
         let key = SigningKey::from_pkcs8_der(algorithm, &der).unwrap();
         let reply = ask(AnyTokenIssuer::new(JwtIssuer::new("https://a.example.com", key)), Config::default(), "GET");

@@ -165,9 +165,16 @@ fn each_revocation_and_each_refusal_is_an_event() {
     let server = AuthorizationServer::new(stores(store), issuer, Config::default()).with_audit_sink(lines.clone());
     let served = Served::start(server);
     let mine = token(&served, "basic");
-    for (client_id, secret) in [("superuser", SECRET), ("basic", "wrong"), ("basic", SECRET), ("basic", SECRET)] {
-        served.send(&ask(&format!("token={mine}")).credentials(client_id, secret));
+    // Whoever is guessed at is told, but not what names no client, which may be a secret in the wrong place.
+    let asked = ask(&format!("token={mine}"));
+    for (client_id, secret) in
+        [("superuser", SECRET), ("basic", "wrong"), ("HUNTER2", "basic"), ("basic", SECRET), ("basic", SECRET)]
+    {
+        served.send(&asked.clone().credentials(client_id, secret));
     }
+    served.send(&ask("").credentials("basic", SECRET));
+    served.send(&ask(&format!("token={mine}&client_id=post&client_secret=wrong")));
+    served.send(&ask(&format!("token={mine}&client_id=post")));
     let lines = lines.0.lock().unwrap();
     let said: Vec<_> = lines
         .iter()
@@ -176,16 +183,20 @@ fn each_revocation_and_each_refusal_is_an_event() {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
             let text = |name: &str| event.get(name).and_then(|value| value.as_str()).map(String::from);
             assert_eq!(text("action").as_deref(), Some("revoke_token"));
-            (text("actor"), text("outcome"), event.get("target").is_some())
+            (text("actor"), text("client_id"), text("outcome").unwrap(), event.get("target").is_some())
         })
         .collect();
-    let (basic, superuser) = (Some("basic".into()), Some("superuser".into()));
+    let some = |client_id: &str| Some(client_id.to_owned());
     assert_eq!(
         said,
         [
-            (superuser, Some("refused".into()), true),
-            (None, Some("refused".into()), false),
-            (basic, Some("success".into()), true),
+            (some("superuser"), some("superuser"), "refused".into(), true),
+            (None, some("basic"), "refused".into(), false),
+            (None, None, "refused".into(), false),
+            (some("basic"), some("basic"), "success".into(), true),
+            (None, some("basic"), "refused".into(), false),
+            (None, some("post"), "refused".into(), false),
+            (None, None, "refused".into(), false),
         ]
     );
 }

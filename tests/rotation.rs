@@ -216,7 +216,7 @@ fn rfc7517_5_a_copy_of_the_published_keys_outlives_a_rotation() {
         let instance = instance();
         let verifier = |now| {
             let published = instance.issuer.public_jwks(now).into_iter().collect();
-            JwtVerifier::new(ISSUER, ISSUER, published)
+            JwtVerifier::new(ISSUER, published)
         };
         let before = verifier(at(0));
         let old = instance.issue(at(0), Duration::DAY);

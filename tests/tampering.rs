@@ -16,8 +16,8 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_credentials::{
-    Authorization, AuthorizationServer, Claims, ClientId, Config, JwtIssuer, JwtVerifier, Scope, Signer as _,
-    SigningAlgorithm, SigningKey, TokenHash, TokenIssuer as _, TokenStore as _,
+    Authorization, AuthorizationServer, Claims, ClientId, Config, Error, JwtIssuer, JwtVerifier, Request, Requirements,
+    ResourceServer, Scope, Signer as _, SigningAlgorithm, SigningKey, TokenHash, TokenIssuer as _, TokenStore as _,
     time::{Duration, OffsetDateTime},
 };
 use ring::hmac;
@@ -70,7 +70,8 @@ fn parts(algorithm: SigningAlgorithm) -> Parts {
     let published = json!({"keys": [keys().public_jwk()]}).to_string();
     Parts {
         issuer: JwtIssuer::new(ISSUER, keys()).with_audience(API),
-        verifier: JwtVerifier::new(ISSUER, API, serde_json::from_str(&published).unwrap()),
+        verifier: JwtVerifier::new(ISSUER, serde_json::from_str(&published).unwrap())
+            .with_clock_skew(std::time::Duration::ZERO),
         key: keys(),
     }
 }
@@ -86,7 +87,8 @@ impl Parts {
 
     /// Whether the server that issued it takes a token, and whether the API does.
     fn takes(&self, token: &str, now: OffsetDateTime) -> (bool, bool) {
-        (self.issuer.check(token, now).is_some(), self.verifier.check(token, now).is_some())
+        let is_for_api = |claims: Claims| claims.audience().iter().any(|named| named == API);
+        (self.issuer.check(token, now).is_some(), self.verifier.check(token, now).is_some_and(is_for_api))
     }
 
     #[track_caller]
@@ -312,6 +314,7 @@ fn rfc9068_4_what_a_token_has_to_say() {
             ("aud", json!([API])),
             ("aud", json!(["https://other.example.com", API])),
             ("scope", "a b".into()),
+            ("scope", "".into()),
             ("nbf", now().unix_timestamp().into()),
             ("exp", 1_700_000_060.5.into()),
         ] {
@@ -370,11 +373,25 @@ fn rfc9068_4_what_a_token_has_to_say() {
             parts.refuse(&parts.signed(&parts.header(), &said), "payload");
         }
 
-        // The server tells for whom it is; an API takes only what is for it.
-        for aud in [json!(other), json!([other, "https://api.example.com/"]), json!(ISSUER), json!("")] {
+        // The server tells for whom it is, and so does the verifier; an API takes only what is for it.
+        let api = ResourceServer::new(&parts.verifier, Config::default()).with_audience(API);
+        let call = |said: &Value| {
+            let authorization = format!("Bearer {}", parts.saying(said));
+            let request = Request::new("GET", now()).header("Authorization", authorization.as_bytes());
+            at_once(api.check(&request, &Requirements::default()))
+        };
+        call(&payload()).unwrap();
+        for (aud, named) in [
+            (json!(other), vec![other]),
+            (json!([other, "https://api.example.com/"]), vec![other, "https://api.example.com/"]),
+            (json!(ISSUER), vec![]),
+            (json!(""), vec![""]),
+        ] {
             let mut said = payload();
             said["aud"] = aud;
             assert_eq!(parts.takes(&parts.saying(&said), now()), (true, false), "{said}");
+            assert_eq!(parts.verifier.check(&parts.saying(&said), now()).unwrap().audience(), named);
+            assert!(matches!(call(&said), Err(Error::WrongAudience)), "{said}");
         }
         let mut said = payload();
         said["aud"] = other.into();
@@ -385,7 +402,7 @@ fn rfc9068_4_what_a_token_has_to_say() {
 #[test]
 fn rfc7519_4_1_4_a_token_counts_from_its_beginning_and_before_its_end() {
     let parts = parts(SigningAlgorithm::EdDsa);
-    let skewed = JwtVerifier::clone(&parts.verifier).with_clock_skew(std::time::Duration::from_secs(5));
+    let skewed = JwtVerifier::new(ISSUER, [parts.key.public_jwk().clone()].into_iter().collect());
     let mut said = payload();
     said["nbf"] = (now().unix_timestamp() + 10).into();
     let token = parts.saying(&said);

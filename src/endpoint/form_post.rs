@@ -1,6 +1,9 @@
 //! What an endpoint that takes a form asks of a request before it looks into the form.
 
-use crate::{Config, Error, Request, form, request::Field};
+use crate::{
+    AuditAction, AuthorizationServer, Config, Error, Request, authentication::ClientAuthentication, form,
+    form::Decoded, request::Field,
+};
 
 /// The form in the body of a POST, once everything about the request but the form itself is right. Limits come first, so
 /// that nothing oversized is looked into.
@@ -26,6 +29,27 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
         return Err(Error::UnsupportedContentType);
     }
     std::str::from_utf8(body).map_err(|_| Error::MalformedForm)
+}
+
+/// `token`, `client_id` and `client_secret` of a request about a token (RFC 7662 §2.1, RFC 7009 §2.1). `token_type_hint` is not
+/// needed, since there is one place to look.
+pub(super) fn about_token<'a>(request: &Request<'a>, config: &Config) -> Result<[Option<Decoded<'a>>; 3], Error> {
+    form::parameters(form(request, config)?, ["token", "client_id", "client_secret"])
+}
+
+/// Tells the audit who was refused that asked about a token, so far as the request says it.
+pub(super) fn record_refusal<S, T>(
+    server: &AuthorizationServer<S, T>,
+    request: &Request<'_>,
+    action: AuditAction,
+    cause: &Error,
+) {
+    if server.is_audited() {
+        let authentication = about_token(request, server.config())
+            .and_then(|[_, id, secret]| ClientAuthentication::parse(request.authorization, id, secret));
+        let client_id = authentication.as_ref().ok().map(ClientAuthentication::client_id);
+        server.record_refusal(request.received_at, action, client_id, cause);
+    }
 }
 
 /// RFC 6749 §2.3.1: credentials must not be in the URL, where logs keep them.

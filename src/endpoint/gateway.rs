@@ -126,10 +126,8 @@ fn refuse<S, T>(
     cause: Error,
     required: &Requirements,
 ) -> Reply {
-    if let Some(sink) = server.audit() {
-        let (time, action, cause) = (request.received_at, AuditAction::CallApi, Some(&cause));
-        sink.record(&AuditEvent { time, actor, action, client_id: None, target: None, cause });
-    }
+    let event = AuditEvent::new(request.received_at, AuditAction::CallApi);
+    server.record(AuditEvent { actor, cause: Some(&cause), ..event });
     match cause {
         // No gateway passes a 400 on.
         Error::MalformedToken => required.refuse(Error::InvalidToken, server.config()).because(cause),

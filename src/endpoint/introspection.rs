@@ -8,9 +8,9 @@ use crate::{
     AuditAction, Authorization, AuthorizationServer, Claims, ClientStore, Error, Reply, Request, Scope, TokenStore,
     TokenVerifier,
     authentication::{ClientAuthentication, bearer},
-    form,
     form::Decoded,
-    json,
+    resource_server,
+    token::wire,
 };
 
 /// The resource that lets its holder ask about any token with a bearer token of its own, and that a client has to hold where
@@ -54,7 +54,7 @@ where
     match introspect(server, request).await {
         Ok(response) => Reply::json(200, &response),
         Err(cause) => {
-            server.record_refusal(request.received_at, AuditAction::Introspect, &cause);
+            form_post::record_refusal(server, request, AuditAction::Introspect, &cause);
             Reply::error(cause, server.config())
         }
     }
@@ -68,9 +68,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    // §2.1; `token_type_hint` is not needed, since there is one place to look.
-    let names = ["token", "client_id", "client_secret"];
-    let [token, client_id, client_secret] = form::parameters(form_post::form(request, server.config())?, names)?;
+    let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
     if bearer::is_bearer(request.authorization) && client_secret.is_none() {
         authorize_bearer(server, request).await?;
     } else {
@@ -85,10 +83,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    let token = bearer::token(request.authorization, server.config())?;
-    let claims = server.check_token(token, request.received_at).await?;
-    // RFC 9068 §4: a token that is meant for another is not taken.
-    let claims = claims.filter(|claims| claims.audience().is_empty()).ok_or(Error::InvalidToken)?;
+    let claims = resource_server::check(server, request, None, server.config()).await?;
     let may = claims.authorization().holds(None, &[INTROSPECTION]);
     if may { Ok(()) } else { Err(Error::MissingResource(INTROSPECTION)) }
 }
@@ -127,7 +122,7 @@ struct Said {
     exp: i64,
     iat: i64,
     sub: String,
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "json::audience")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "wire::audience")]
     aud: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,

@@ -86,14 +86,14 @@ where
     let call = Call::parse(request.method, request.path);
     // Which calls there are is no secret, and who has the wrong address is not to look for a wrong token.
     if let Err(cause @ Error::NotFound("path")) = call {
-        server.record_refusal(now, AuditAction::Manage, &cause);
+        server.record_refusal(now, AuditAction::Manage, None, &cause);
         return Err(cause);
     }
     let token = async {
         let token = bearer::token(request.authorization, config)?;
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
-    let claims = token.await.inspect_err(|cause| server.record_refusal(now, AuditAction::Manage, cause))?;
+    let claims = token.await.inspect_err(|cause| server.record_refusal(now, AuditAction::Manage, None, cause))?;
     let administrator =
         Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun);
 

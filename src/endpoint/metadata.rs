@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Endpoint, Endpoints, document};
-use crate::{AuthorizationServer, Reply, Request, TokenIssuer};
+use crate::{AuthorizationServer, Reply, Request, TokenEndpointAuthMethod, TokenIssuer};
 
 /// Answers a request for the metadata of the server (RFC 8414 §3.1): its issuer identifier, where its endpoints are, and what
 /// they take. There is always a reply.
@@ -59,40 +59,47 @@ struct Metadata<'a> {
 #[derive(Serialize)]
 struct TokenEndpoint {
     token_endpoint: String,
-    token_endpoint_auth_methods_supported: [&'static str; 2],
+    token_endpoint_auth_methods_supported: &'static [TokenEndpointAuthMethod],
 }
 
 #[derive(Serialize)]
 struct IntrospectionEndpoint {
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint_auth_methods_supported: Vec<IntrospectionAuthMethod>,
 }
 
 #[derive(Serialize)]
 struct RevocationEndpoint {
     revocation_endpoint: String,
-    revocation_endpoint_auth_methods_supported: [&'static str; 2],
+    revocation_endpoint_auth_methods_supported: &'static [TokenEndpointAuthMethod],
 }
 
-// The names of RFC 7591 §2, and an access token type where one is taken instead (RFC 8414 §2).
-const BASIC: &str = "client_secret_basic";
-const POST: &str = "client_secret_post";
-const BEARER: &str = "Bearer";
+/// RFC 8414 §2: an access token may be taken instead.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum IntrospectionAuthMethod {
+    Client(TokenEndpointAuthMethod),
+    TokenType(&'static str),
+}
 
 impl<'a> Metadata<'a> {
     fn of(endpoints: &'a Endpoints, has_keys: bool) -> Self {
         let token = endpoints.url(Endpoint::Token).map(|token_endpoint| TokenEndpoint {
             token_endpoint,
-            token_endpoint_auth_methods_supported: [BASIC, POST],
+            token_endpoint_auth_methods_supported: &TokenEndpointAuthMethod::ALL,
         });
         let introspection =
             endpoints.url(Endpoint::Introspection).map(|introspection_endpoint| IntrospectionEndpoint {
                 introspection_endpoint,
-                introspection_endpoint_auth_methods_supported: [BASIC, POST, BEARER],
+                introspection_endpoint_auth_methods_supported: TokenEndpointAuthMethod::ALL
+                    .map(IntrospectionAuthMethod::Client)
+                    .into_iter()
+                    .chain([IntrospectionAuthMethod::TokenType("Bearer")])
+                    .collect(),
             });
         let revocation = endpoints.url(Endpoint::Revocation).map(|revocation_endpoint| RevocationEndpoint {
             revocation_endpoint,
-            revocation_endpoint_auth_methods_supported: [BASIC, POST],
+            revocation_endpoint_auth_methods_supported: &TokenEndpointAuthMethod::ALL,
         });
         Self {
             issuer: endpoints.issuer(),

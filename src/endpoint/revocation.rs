@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::form_post;
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, Claims, Client, ClientStore, Error, Reply, Request, TokenHash,
-    TokenStore, TokenVerifier, authentication::ClientAuthentication, form,
+    TokenStore, TokenVerifier, authentication::ClientAuthentication,
 };
 
 /// Answers a revocation request (RFC 7009 §2.1): a client ends a token that it got. There is always a reply.
@@ -54,25 +54,23 @@ where
     T: TokenVerifier,
 {
     let now = request.received_at;
-    // §2.1; `token_type_hint` is not needed, since there is one place to look.
-    let names = ["token", "client_id", "client_secret"];
     let asked = async {
-        let [token, client_id, client_secret] = form::parameters(form_post::form(request, server.config())?, names)?;
+        let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
         let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
         let client = server.authenticate(&authentication, now).await?;
         Ok((token.ok_or(Error::MissingParameter("token"))?, client))
     };
     let (token, client) =
-        asked.await.inspect_err(|cause| server.record_refusal(now, AuditAction::RevokeToken, cause))?;
+        asked.await.inspect_err(|cause| form_post::record_refusal(server, request, AuditAction::RevokeToken, cause))?;
     let Some(claims) = server.find_claims(&token, now).await? else {
         return Ok(());
     };
     let id = TokenHash::of(claims.jti().unwrap_or(&token));
     let ended = end(server, &client, &token, &id, &claims, request).await;
-    if let Some(sink) = server.audit() {
-        let (client_id, target, action) = (client.client_id().as_str(), id.to_text(), AuditAction::RevokeToken);
-        let (actor, target, cause) = (Some(client_id), Some(target.as_str()), ended.as_ref().err());
-        sink.record(&AuditEvent { time: now, actor, action, client_id: Some(client_id), target, cause });
+    if server.is_audited() {
+        let (client_id, id) = (Some(client.client_id().as_str()), id.to_text());
+        let (event, cause) = (AuditEvent::new(now, AuditAction::RevokeToken), ended.as_ref().err());
+        server.record(AuditEvent { actor: client_id, client_id, target: Some(&id), cause, ..event });
     }
     ended
 }

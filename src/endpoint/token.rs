@@ -75,13 +75,10 @@ async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<V
 
 /// Tells the audit who was refused, so far as the request says it.
 fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>, cause: &Error) {
-    if let Some(sink) = server.audit() {
-        let parsed = TokenRequest::parse(request, server.config());
-        // What nobody has found may be a secret in the wrong place.
-        let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
-        let client_id = parsed.as_ref().ok().map(TokenRequest::client_id).filter(|_| is_known);
-        let (time, action) = (request.received_at, AuditAction::RequestToken);
-        sink.record(&AuditEvent { time, actor: None, action, client_id, target: None, cause: Some(cause) });
+    if server.is_audited() {
+        let parsed = TokenRequest::parse(request, server.config()).ok();
+        let client_id = parsed.as_ref().map(TokenRequest::client_id);
+        server.record_refusal(request.received_at, AuditAction::RequestToken, client_id, cause);
     }
 }
 
@@ -90,9 +87,9 @@ fn note_secret<S, T>(server: &AuthorizationServer<S, T>, request: &Authenticated
     if let (Some(uses), Some(secret)) = (server.uses(), request.client_secret()) {
         uses.secret(secret, request.received_at());
     }
-    if let (Some(sink), Some(secret)) = (server.audit(), request.retiring_secret()) {
+    if let Some(secret) = request.retiring_secret().filter(|_| server.is_audited()) {
         let (client_id, id) = (Some(request.client().client_id().as_str()), secret.id());
-        let (time, action, target) = (request.received_at(), AuditAction::UseRetiringSecret, Some(id.as_str()));
-        sink.record(&AuditEvent { time, actor: client_id, action, client_id, target, cause: None });
+        let event = AuditEvent::new(request.received_at(), AuditAction::UseRetiringSecret);
+        server.record(AuditEvent { actor: client_id, client_id, target: Some(&id), ..event });
     }
 }

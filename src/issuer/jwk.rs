@@ -14,7 +14,6 @@ use ring::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::read::present;
 use crate::json;
 
 /// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1).

@@ -3,14 +3,16 @@
 pub(crate) mod check;
 mod verifier;
 
+use std::{slice, time::Duration};
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use self::check::{Jwt, JwtRules};
 use super::{AnySigner, KeySet, PublicJwk, Signer as _, TokenIssuer, TokenVerifier};
-use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, Scope, json};
+use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, Scope, json, token::wire};
 pub use verifier::JwtVerifier;
 
 /// Issues JWTs of RFC 9068. Nothing is kept: whoever has the public key can check one, and it ends when it expires.
@@ -75,7 +77,7 @@ impl JwtIssuer {
     #[must_use]
     pub fn check(&self, token: &str, now: OffsetDateTime) -> Option<Claims> {
         let key = self.keys.find(now, |key| token.starts_with(key.header()).then(|| key.clone()))?;
-        let rules = JwtRules { issuer: &self.issuer, audience: None, clock_skew: Duration::ZERO };
+        let rules = JwtRules { issuer: &self.issuer, clock_skew: Duration::ZERO };
         Jwt::parse(token)?.check(key.public_jwk(), &rules, now)
     }
 }
@@ -95,9 +97,8 @@ impl TokenIssuer for JwtIssuer {
             iss: &self.issuer,
             sub: client_id,
             aud: match claims.audience() {
-                [] => Audience::One(&self.audience),
-                [one] => Audience::One(one),
-                several => Audience::Several(several),
+                [] => slice::from_ref(&self.audience),
+                named => named,
             },
             client_id,
             exp: claims.expires_at().unix_timestamp(),
@@ -128,7 +129,8 @@ impl TokenIssuer for JwtIssuer {
 struct Payload<'a> {
     iss: &'a str,
     sub: &'a str,
-    aud: Audience<'a>,
+    #[serde(serialize_with = "wire::audience")]
+    aud: &'a [String],
     client_id: &'a str,
     exp: i64,
     iat: i64,
@@ -136,14 +138,6 @@ struct Payload<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
     resources: &'a Authorization,
-}
-
-/// RFC 7519 §4.1.3.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Audience<'a> {
-    One(&'a str),
-    Several(&'a [String]),
 }
 
 /// Zeroed afterwards, since payload and signature together are the token.
@@ -158,6 +152,7 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::{Value, json};
+    use time::Duration;
 
     use super::*;
     use crate::{AnyTokenIssuer, ClientId, SigningAlgorithm, SigningKey, TenantName};

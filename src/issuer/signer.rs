@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::{KeySet, PublicJwk, SigningAlgorithm, SigningKey};
+use super::{KeySet, PublicJwk, SigningAlgorithm, SigningKey, jwt::check::TYPE};
 use crate::{BackendError, error::Answer, json};
 
 /// Signs with a private key, wherever that is. [`SigningKey`] is one whose key is in memory; a host whose keys are in a KMS or an
@@ -63,7 +63,7 @@ pub trait Signer: Send + Sync {
     ///
     /// The key must sign nothing else, or what it signs there can be a token here.
     ///
-    /// Answer in time or give up: nothing in this crate has a clock, and a request waits for its token as long as that takes.
+    /// Answer in time or give up: nothing here puts a deadline on this call, and a request waits for its token as long as that takes.
     /// Any number of calls may be under way at once.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl AnySigner {
     /// Hides the type of a signer.
     pub fn new(signer: impl Signer + 'static) -> Self {
         let public_jwk = signer.public_jwk().clone();
-        let header = Header { alg: public_jwk.algorithm(), kid: public_jwk.key_id(), typ: "at+jwt" };
+        let header = Header { alg: public_jwk.algorithm(), kid: public_jwk.key_id(), typ: TYPE };
         let header = BASE64_URL_SAFE_NO_PAD.encode(json::text(&header)) + ".";
         Self(Arc::new(Erased { public_jwk, header, signer }))
     }

@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Uri, header};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{HttpClient, MAX_TOKEN_BYTES, address, body};
+use super::{HttpClient, address, body};
 use crate::{
     BackendError, Claims, ClientId, ClientSecret, ParseError, TokenHash, TokenVerifier, form, secret::is_b64token,
 };
@@ -93,6 +93,9 @@ const EXPIRATION: Duration = Duration::from_secs(10);
 
 /// Ten megabytes, where what a token says takes a kilobyte.
 const CAPACITY: usize = 10_000;
+
+/// The longest token that is asked about, as long as the longest `Authorization` header by default.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Room for a token with some hundred tenants.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;

@@ -10,11 +10,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{HttpClient, MAX_TOKEN_BYTES, address, body};
+use super::{HttpClient, address, body};
 use crate::{
     BackendError, Claims, ParseError, TokenVerifier,
-    issuer::jwt::check::{Jwt, JwtHeader, JwtRules},
-    secret::is_b64token,
+    issuer::jwt::check::{AccessTokenJwt, CLOCK_SKEW, JwtRules},
 };
 use keys::{Age, Kept, Keys};
 
@@ -84,9 +83,6 @@ pub struct JwksVerifier<C> {
     keys: Arc<Keys<C>>,
 }
 
-/// For clocks that are set by the network.
-const CLOCK_SKEW: Duration = Duration::from_secs(5);
-
 /// Metadata have some dozens of members, some of them lists.
 const MAX_METADATA_BYTES: usize = 64 * 1024;
 
@@ -150,30 +146,24 @@ impl<C: HttpClient> JwksVerifier<C> {
         Self { age: Age { stale_if_error, ..self.age }, ..self }
     }
 
-    fn check(&self, jwt: &Jwt<'_>, header: &JwtHeader, kept: &Kept, now: OffsetDateTime) -> Option<Claims> {
-        let clock_skew = self.clock_skew.try_into().unwrap_or(time::Duration::MAX);
-        let rules = JwtRules { issuer: &self.issuer, audience: None, clock_skew };
-        let mut keys = kept.keys().find(header.alg, header.kid.as_deref());
-        keys.find_map(|key| jwt.check(key, &rules, now))
+    fn check(&self, jwt: &AccessTokenJwt<'_>, kept: &Kept, now: OffsetDateTime) -> Option<Claims> {
+        jwt.check(kept.keys(), &JwtRules { issuer: &self.issuer, clock_skew: self.clock_skew }, now)
     }
 }
 
 impl<C: HttpClient> TokenVerifier for JwksVerifier<C> {
     async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
-        if token.len() > MAX_TOKEN_BYTES || !is_b64token(token) {
-            return Ok(None);
-        }
         // What counts with no key is not worth a fetch.
-        let Some((jwt, header)) = Jwt::parse(token).and_then(|jwt| jwt.header().map(|header| (jwt, header))) else {
+        let Some(jwt) = AccessTokenJwt::parse(token) else {
             return Ok(None);
         };
         let kept = self.keys.current(self.age, now).await?;
-        let claims = self.check(&jwt, &header, &kept, now);
-        if claims.is_some() || kept.has(header.kid.as_deref()) {
+        let claims = self.check(&jwt, &kept, now);
+        if claims.is_some() || kept.has(jwt.key_id()) {
             return Ok(claims);
         }
         let newer = self.keys.newer(&kept, now).await?;
-        Ok(newer.and_then(|newer| self.check(&jwt, &header, &newer, now)))
+        Ok(newer.and_then(|newer| self.check(&jwt, &newer, now)))
     }
 }
 

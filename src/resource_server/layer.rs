@@ -7,13 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderName, HeaderValue, StatusCode, request::Parts};
-use time::OffsetDateTime;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Requirements, ResourceServer};
-use crate::{Reply, Request, TokenVerifier, now};
+use crate::{Request, TokenVerifier, now};
 
 /// Lets a request pass to the service behind it when its bearer token has what is required, and answers it otherwise
 /// (RFC 6750).
@@ -113,40 +111,20 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let (layer, arrived) = (self.layer.clone(), now());
+        let (layer, received_at) = (self.layer.clone(), now());
         // The service that was polled is the one that is ready, and a clone need not be.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
         Box::pin(async move {
             let ResourceServerLayer { server, required } = layer;
             let (mut parts, body) = request.into_parts();
-            match server.check(&head(&parts, arrived), &required).await {
+            match server.check(&Request::from_parts(&parts, received_at), &required).await {
                 Ok(claims) => {
                     parts.extensions.insert(claims);
                     inner.call(http::Request::from_parts(parts, body)).await
                 }
-                Err(cause) => Ok(response(server.refuse(cause, &required))),
+                Err(cause) => Ok(server.refuse(cause, &required).into()),
             }
         })
     }
-}
-
-/// What a bearer token is looked for in.
-fn head(parts: &Parts, arrived: OffsetDateTime) -> Request<'_> {
-    let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    Request::new(parts.method.as_str(), arrived).headers(headers)
-}
-
-fn response<R: From<Vec<u8>>>(reply: Reply) -> http::Response<R> {
-    let mut response = http::Response::new(());
-    *response.status_mut() = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in reply.headers() {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().append(name, value);
-        }
-    }
-    if let Some(cause) = reply.cause() {
-        response.extensions_mut().insert(cause.clone());
-    }
-    response.map(|()| R::from(reply.into_body()))
 }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::{BackendError, Claims, ClientId, TokenHash, error::Answer};
 
 /// Keeps what opaque tokens say, each under the hash of its token, and which of the tokens that no store keeps, such as
-/// JWTs, have been ended before their time. The tokens themselves never get here.
+/// JWTs, have been revoked before they expire. The tokens themselves never get here.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -100,8 +100,8 @@ pub trait TokenStore: Send + Sync {
     /// When the store cannot tell. It must not take that for "no such token".
     fn find(&self, hash: &TokenHash) -> impl Future<Output = Result<Option<Claims>, BackendError>> + Send;
 
-    /// Ends one token. Whether this call ended it: of several at once for one token, exactly one says `true`, and none does
-    /// for a token that is unknown or ended already.
+    /// Revokes one token. Whether this call did it: of several at once for one token, exactly one says `true`, and none does
+    /// for a token that is unknown or revoked already.
     ///
     /// Once this has returned, [`find`](Self::find) finds it no more, on any instance over the same data.
     ///
@@ -109,7 +109,7 @@ pub trait TokenStore: Send + Sync {
     /// When the token may still stand. Whoever asked is told so, and has to ask again.
     fn revoke(&self, hash: &TokenHash) -> impl Future<Output = Result<bool, BackendError>> + Send;
 
-    /// Ends all tokens of a client that were issued at `at` or before, whether their rows are there yet or not.
+    /// Revokes all tokens of a client that were issued at `at` or before, whether their rows are there yet or not.
     ///
     /// It is [`Claims::issued_at`] that decides, not which write lands first: a mint that was under way may insert its token
     /// after this has returned, and that token must be dead, or whoever took the client's access away has not taken it all.
@@ -124,14 +124,14 @@ pub trait TokenStore: Send + Sync {
         at: OffsetDateTime,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Ends a token that is not kept here, such as a JWT, by the hash of its [`jti`](Claims::jti). Whether this call ended it:
-    /// of several at once for one token, exactly one says `true`, and none does for a token that is ended by itself already.
-    /// For one that has expired, or has been ended with all of its client, it may say either.
+    /// Revokes a token that is not kept here, such as a JWT, by the hash of its [`jti`](Claims::jti). Whether this call did it:
+    /// of several at once for one token, exactly one says `true`, and none does for a token that is revoked by itself already.
+    /// For one that has expired, or has been revoked with all of its client, it may say either.
     ///
     /// Called once the token has been checked, so nobody fills the store with what there never was. Nothing else is known of
     /// the token or of its client here: there is no row of either to refer to.
     ///
-    /// It has to be remembered at least until [`Claims::expires_at`], when the token ends by itself by the clock of whoever
+    /// It has to be remembered at least until [`Claims::expires_at`], when the token expires by the clock of whoever
     /// checks it. A store that forgets it by another clock, such as its own or that of a purge elsewhere, keeps it for
     /// longer than these may differ, or the token comes back to life; the stores here keep it a minute longer.
     ///
@@ -139,7 +139,7 @@ pub trait TokenStore: Send + Sync {
     /// When the token may still stand. Whoever asked is told so, and has to ask again.
     fn deny(&self, jti: &TokenHash, claims: &Claims) -> impl Future<Output = Result<bool, BackendError>> + Send;
 
-    /// Whether a token that is not kept here has been ended: it by itself, by the hash of its [`jti`](Claims::jti), or with all
+    /// Whether a token that is not kept here has been revoked: it by itself, by the hash of its [`jti`](Claims::jti), or with all
     /// of its client that were issued up to some later time ([`revoke_all`](Self::revoke_all)).
     ///
     /// Called whenever such a token is checked. It has to be right as soon as [`deny`](Self::deny) or
@@ -147,7 +147,7 @@ pub trait TokenStore: Send + Sync {
     /// revoked token pass. From the token's [expiry](Claims::expires_at) on it may be either.
     ///
     /// A JWT says when it was issued in whole seconds, rounded down (RFC 7519 §4.1.6), so one that is issued after
-    /// [`revoke_all`](Self::revoke_all) but within the same second is taken for denied, and none that was issued before escapes.
+    /// [`revoke_all`](Self::revoke_all) but within the same second is taken for revoked, and none that was issued before escapes.
     ///
     /// # Errors
     /// When the store cannot tell. It must not take that for `false`.

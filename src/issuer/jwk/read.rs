@@ -1,10 +1,10 @@
 //! A JWK as others write it.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::{PublicJwk, PublicKey, SigningAlgorithm};
-use crate::json::Object;
+use crate::{json::Object, token::wire::present};
 
 /// A key as it is read.
 #[derive(Deserialize)]
@@ -104,11 +104,6 @@ fn base64url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::E
     let text = String::deserialize(deserializer)?;
     // The text is not repeated.
     BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| serde::de::Error::custom("this is not base64url without padding"))
-}
-
-/// Whether there is such a member, whatever its value.
-pub(in crate::issuer) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 #[cfg(test)]

@@ -1,14 +1,25 @@
 //! What is asked of a JWT before it counts (RFC 9068 §4), whoever asks.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, Deserializer, de::Visitor};
-use time::{Duration, OffsetDateTime};
+use serde::Deserialize;
+use time::OffsetDateTime;
 
-use crate::{Authorization, Claims, ClientId, PublicJwk, Scope, SigningAlgorithm, issuer::jwk::present, json::Object};
+use crate::{
+    Authorization, Claims, ClientId, Jwks, PublicJwk, Scope, SigningAlgorithm,
+    json::Object,
+    secret::{MAX_TOKEN_BYTES, is_b64token},
+    token::wire::{self, Audience, NumericDate},
+};
 
-/// More has no token that a header of a request could carry.
-const MAX_TOKEN_BYTES: usize = 64 * 1024;
+/// What the header of an access token says that it is, `typ` (RFC 9068 §2.1).
+pub(crate) const TYPE: &str = "at+jwt";
+
 const MAX_HEADER_BYTES: usize = 4 * 1024;
+
+/// How far the clocks of two servers may be apart unless told otherwise: they are set by the network.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// A JWT in its three parts. Nothing in it is to be believed before [`Jwt::check`].
 pub(crate) struct Jwt<'a> {
@@ -18,41 +29,50 @@ pub(crate) struct Jwt<'a> {
     signature: &'a str,
 }
 
-/// What a token has to say beside a signature that is right.
+/// What a token has to say beside a signature that is right. For whom it is, whoever takes it has to look at.
 pub(crate) struct JwtRules<'a> {
     /// Who must have issued it, `iss`.
     pub(crate) issuer: &'a str,
-    /// For whom it must be, `aud`; `None` where whoever takes it looks at the audience of the claims.
-    pub(crate) audience: Option<&'a str>,
     /// How far the clocks of the two servers may be apart.
     pub(crate) clock_skew: Duration,
 }
 
+/// A JWT of a server elsewhere, whose header says that it is an access token and which key to take.
+pub(crate) struct AccessTokenJwt<'a> {
+    jwt: Jwt<'a>,
+    header: JwtHeader,
+}
+
 /// The header of a token of somebody else, as far as it counts (RFC 7515 §4.1): which key to take is all that it may say.
 #[derive(Deserialize)]
-pub(crate) struct JwtHeader {
+struct JwtHeader {
     /// Only the key with this algorithm will do.
-    pub(crate) alg: SigningAlgorithm,
-    pub(crate) kid: Option<String>,
+    alg: SigningAlgorithm,
+    kid: Option<String>,
     typ: String,
     /// Extensions that have to be understood (§4.1.11): there are none.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "wire::present")]
     crit: bool,
 }
 
 impl<'a> Jwt<'a> {
     /// Takes a token apart.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return None;
+        }
         let (signed, signature) = token.rsplit_once('.')?;
         let (_, payload) = signed.split_once('.')?;
-        (token.len() <= MAX_TOKEN_BYTES).then_some(Self { signed, payload, signature })
+        Some(Self { signed, payload, signature })
     }
 
     /// The header, if it is one of an access token (RFC 9068 §4): nothing else that the same server signs is taken for one.
-    pub(crate) fn header(&self) -> Option<JwtHeader> {
+    fn header(&self) -> Option<JwtHeader> {
         let (header, _) = self.signed.split_once('.').filter(|(header, _)| header.len() <= MAX_HEADER_BYTES)?;
         let Object::<JwtHeader>(header) = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        let is_access_token = ["at+jwt", "application/at+jwt"].iter().any(|typ| header.typ.eq_ignore_ascii_case(typ));
+        // RFC 7515 §4.1.9: `application/` may be left out.
+        let (prefix, typ) = header.typ.split_once('/').unwrap_or(("application", &header.typ));
+        let is_access_token = prefix.eq_ignore_ascii_case("application") && typ.eq_ignore_ascii_case(TYPE);
         (is_access_token && !header.crit).then_some(header)
     }
 
@@ -70,20 +90,37 @@ impl<'a> Jwt<'a> {
     }
 }
 
+impl<'a> AccessTokenJwt<'a> {
+    /// Takes a token apart and reads its header; `None` for what no key can make count.
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
+        let jwt = Jwt::parse(token).filter(|_| is_b64token(token))?;
+        jwt.header().map(|header| Self { jwt, header })
+    }
+
+    /// The key that it names. One that names none may be signed with any.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// What the token says, if it counts at `now`, and one of these keys has signed it that its header allows.
+    pub(crate) fn check(&self, keys: &Jwks, rules: &JwtRules<'_>, now: OffsetDateTime) -> Option<Claims> {
+        keys.find(self.header.alg, self.key_id()).find_map(|key| self.jwt.check(key, rules, now))
+    }
+}
+
 impl JwtRules<'_> {
     fn claims(&self, payload: Payload, now: OffsetDateTime) -> Option<Claims> {
-        let Payload { iss, sub, aud: Audience(audience), client_id, exp, nbf, iat, jti, scope, cnf, resources } =
-            payload;
-        let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(self.clock_skew));
-        let has_not_ended = now < exp.0.saturating_add(self.clock_skew);
-        let is_for = |whom| audience.iter().any(|audience| audience == whom);
+        let Payload { iss, sub, aud, client_id, exp, nbf, iat, jti, scope, cnf, resources } = payload;
+        // A clock that is off by everything is no reason to stop.
+        let clock_skew = self.clock_skew.try_into().unwrap_or(time::Duration::MAX);
+        let has_begun = nbf.is_none_or(|NumericDate(nbf)| nbf <= now.saturating_add(clock_skew));
+        let has_not_ended = now < exp.0.saturating_add(clock_skew);
         let counts = iss == self.issuer
             // RFC 9068 §2.2: where nobody else is involved, the subject is the client. A token for somebody else is another grant's.
             && sub == client_id.as_str()
             // It is revoked by this name, and must not share it.
             && !jti.is_empty()
-            && !audience.is_empty()
-            && self.audience.is_none_or(is_for)
+            && !aud.is_empty()
             // Whoever presents a token that is bound to a key would have to prove that he has it (RFC 8705 §3, RFC 9449 §7).
             && !cnf
             && has_begun
@@ -91,11 +128,10 @@ impl JwtRules<'_> {
         if !counts {
             return None;
         }
-        let is_for_issuer = matches!(audience.as_slice(), [only] if only == self.issuer);
         let claims = Claims::new(client_id, iat.0, exp.0)
             .with_scope(scope)
             .with_authorization(resources)
-            .with_audience(if is_for_issuer { Vec::new() } else { audience })
+            .with_audience(aud.named(Some(self.issuer)))
             .with_jti(jti);
         Some(claims)
     }
@@ -112,61 +148,11 @@ struct Payload {
     nbf: Option<NumericDate>,
     iat: NumericDate,
     jti: String,
+    #[serde(default, deserialize_with = "wire::scope")]
     scope: Option<Scope>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "wire::present")]
     cnf: bool,
     /// Other servers have none.
     #[serde(default)]
     resources: Authorization,
-}
-
-/// A text or a list of them (RFC 7519 §4.1.3).
-struct Audience(Vec<String>);
-
-impl<'de> Deserialize<'de> for Audience {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            One(String),
-            List(Vec<String>),
-        }
-
-        Ok(Self(match Written::deserialize(deserializer)? {
-            Written::One(one) => vec![one],
-            Written::List(list) => list,
-        }))
-    }
-}
-
-/// Seconds since 1970, which may be written with a fraction (RFC 7519 §2).
-struct NumericDate(OffsetDateTime);
-
-impl<'de> Deserialize<'de> for NumericDate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NumericDateVisitor)
-    }
-}
-
-struct NumericDateVisitor;
-
-impl Visitor<'_> for NumericDateVisitor {
-    type Value = NumericDate;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a number of seconds")
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<NumericDate, E> {
-        OffsetDateTime::from_unix_timestamp(seconds).map(NumericDate).map_err(E::custom)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<NumericDate, E> {
-        self.visit_i64(seconds.try_into().map_err(E::custom)?)
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
-        let since = Duration::checked_seconds_f64(seconds).ok_or_else(|| E::custom("this is no time"))?;
-        OffsetDateTime::UNIX_EPOCH.checked_add(since).map(NumericDate).ok_or_else(|| E::custom("this is no time"))
-    }
 }

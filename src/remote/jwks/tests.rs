@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{ClientId, JwtIssuer, Signer as _, SigningAlgorithm, SigningKey, TokenIssuer as _, remote::fake::Fake};
+use crate::{
+    ClientId, JwtIssuer, Signer as _, SigningAlgorithm, SigningKey, TokenIssuer as _, remote::fake::Fake,
+    secret::MAX_TOKEN_BYTES,
+};
 
 const ISSUER: &str = "https://auth.example.com";
 const RSA: &[u8] = include_bytes!("../../../tests/keys/rsa2048.pem");
@@ -168,6 +171,7 @@ fn rfc9068_4_header() {
         format!("{header}.{payload}.{signature}=="),
         format!("{header}.{payload}A.{signature}"),
         format!("{header} .{payload}.{signature}"),
+        format!("{header}.{payload}.{signature}.{}", "a".repeat(MAX_TOKEN_BYTES)),
         "a".repeat(MAX_TOKEN_BYTES + 1),
         header.into(),
         "..".into(),
