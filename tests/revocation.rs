@@ -4,13 +4,15 @@
 mod common;
 
 use std::{
+    future::pending,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use client_credentials::{
-    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
-    RandomSource, SealedIssuer, SealingKey, SigningAlgorithm, SigningKey, now,
+    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, BackendError, Claims,
+    ClientId, Config, JwtIssuer, MemoryStore, OpaqueIssuer, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm,
+    SigningKey, Stores, TokenHash, TokenStore, handle_revocation_request, now, time::OffsetDateTime,
 };
 use common::{Asked, SECRET, SERVER, Served, basic, request, stores};
 
@@ -127,6 +129,9 @@ fn all_tokens_of_a_client_end_at_once() {
 #[test]
 fn rfc7009_2_1_what_is_no_revocation_request() {
     let form = ask("token=unknown");
+    for nobody in [ask(""), ask("").credentials("basic", "wrong")] {
+        SERVER.ask(&nobody).refused(401, "invalid_client");
+    }
     for (refused, status) in [
         (ask("").credentials("basic", SECRET), 400),
         (ask("token=").credentials("basic", SECRET), 400),
@@ -199,4 +204,69 @@ fn each_revocation_and_each_refusal_is_an_event() {
             (None, None, "refused".into(), false),
         ]
     );
+}
+
+/// A store that has done what it was told, but does not say so.
+struct Silent(MemoryStore);
+
+impl TokenStore for Silent {
+    async fn insert(&self, hash: TokenHash, claims: Claims) -> Result<(), BackendError> {
+        self.0.insert(hash, claims).await
+    }
+
+    async fn find(&self, hash: &TokenHash) -> Result<Option<Claims>, BackendError> {
+        self.0.find(hash).await
+    }
+
+    async fn revoke(&self, hash: &TokenHash) -> Result<bool, BackendError> {
+        self.0.revoke(hash).await?;
+        pending().await
+    }
+
+    async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
+        self.0.revoke_all(client_id, at).await
+    }
+
+    async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        self.0.deny(jti, claims).await?;
+        pending().await
+    }
+
+    async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
+        self.0.is_denied(jti, claims).await
+    }
+
+    async fn list_tokens(
+        &self,
+        client_id: &ClientId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(TokenHash, Claims)>, BackendError> {
+        self.0.list_tokens(client_id, now).await
+    }
+
+    async fn purge_expired(&self, now: OffsetDateTime, most: usize) -> Result<usize, BackendError> {
+        self.0.purge_expired(now, most).await
+    }
+}
+
+#[test]
+fn a_revocation_that_is_cut_short_is_an_event() {
+    let (lines, store) = (Lines::default(), common::store());
+    let tokens = AnyTokenStore::new(Silent(store.clone()));
+    let stores = Stores { clients: AnyClientRegistry::new(store.clone()), tokens: tokens.clone() };
+    let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(tokens));
+    let server = AuthorizationServer::new(stores, issuer, Config::default()).with_audit_sink(lines.clone());
+    let served = Served::start(server);
+    let mine = token(&served, "basic");
+    let form = format!("token={mine}");
+    let asked = ask(&form).credentials("basic", SECRET);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let request = asked.request();
+        let revoking = handle_revocation_request(&served.server, &request);
+        assert!(tokio::time::timeout(Duration::from_millis(50), revoking).await.is_err());
+    });
+    assert!(!is_active(&served, &mine), "it was done");
+    let lines = lines.0.lock().unwrap();
+    assert!(lines.len() == 1 && lines[0].contains(r#""outcome":"failed""#), "{lines:?}");
 }

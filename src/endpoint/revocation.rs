@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use super::form_post;
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, Claims, Client, ClientStore, Error, Reply, Request, TokenHash,
@@ -66,13 +68,36 @@ where
         return Ok(());
     };
     let id = TokenHash::of(claims.jti().unwrap_or(&token));
+    // A caller who hangs up drops this in the middle, when the store may have done it already.
+    let unfinished = Unfinished { server, client: &client, id: &id, now };
     let ended = end(server, &client, &token, &id, &claims, request).await;
-    if server.is_audited() {
-        let (client_id, id) = (Some(client.client_id().as_str()), id.to_text());
-        let (event, cause) = (AuditEvent::new(now, AuditAction::RevokeToken), ended.as_ref().err());
-        server.record(AuditEvent { actor: client_id, client_id, target: Some(&id), cause, ..event });
-    }
+    unfinished.record(ended.as_ref().err());
+    std::mem::forget(unfinished);
     ended
+}
+
+/// A revocation that was begun. If it is dropped, nobody knows what came of it, and the audit is told so.
+struct Unfinished<'a, S, T> {
+    server: &'a AuthorizationServer<S, T>,
+    client: &'a Client,
+    id: &'a TokenHash,
+    now: OffsetDateTime,
+}
+
+impl<S, T> Unfinished<'_, S, T> {
+    fn record(&self, cause: Option<&Error>) {
+        if self.server.is_audited() {
+            let (client_id, id) = (Some(self.client.client_id().as_str()), self.id.to_text());
+            let event = AuditEvent::new(self.now, AuditAction::RevokeToken);
+            self.server.record(AuditEvent { actor: client_id, client_id, target: Some(&id), cause, ..event });
+        }
+    }
+}
+
+impl<S, T> Drop for Unfinished<'_, S, T> {
+    fn drop(&mut self) {
+        self.record(Some(&Error::Interrupted));
+    }
 }
 
 /// Ends a token that counts.
