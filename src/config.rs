@@ -36,7 +36,7 @@ pub(crate) use value::Value;
 /// | `client_credentials_grant_max_expiration` | `24h` | the longest lifetime of a token, also for a client that has one of its own |
 /// | `bearer_realm` | `asab` | `realm` of the challenge in a 401 |
 /// | `max_body_bytes` | `16384` | a longer body is answered with 413, and a longer query of the URL with 400, unread |
-/// | `max_authorization_bytes` | `8192` | a longer `Authorization` header is answered with 400, unread |
+/// | `max_authorization_bytes` | `8192` | a longer `Authorization` header is answered with 400, unread; and no token is issued that does not fit into it (`invalid_scope`) |
 /// | `max_parameters` | `32` | a form or a query of more parameters is answered with 400, unread |
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |

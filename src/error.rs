@@ -74,6 +74,10 @@ pub enum Error {
     #[error("a `resource` or `audience` is not in the registered audience of the client")]
     TargetNotAllowed,
 
+    /// The token would be longer than an Authorization header may be here.
+    #[error("the token would be longer than an Authorization header may be here")]
+    TokenTooLong,
+
     /// The client does not authenticate.
     #[error("the client does not authenticate")]
     NoAuthentication,
@@ -226,6 +230,7 @@ impl Error {
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
             Self::TooManyScopeTokens     => (400, InvalidScope, "the scope has too many tokens"),
             Self::TooManyTenants         => (400, InvalidScope, "the scope stands for too many tenants"),
+            Self::TokenTooLong           => (400, InvalidScope, "the token would be too long: ask for fewer tenants"),
             Self::ScopeNotRegistered
             | Self::TenantNotAssigned
             | Self::NoTenantAssigned     => (400, InvalidScope, "the scope is not allowed for this client"),

@@ -11,8 +11,8 @@ pub use parse::TokenRequest;
 pub use respond::TokenResponse;
 
 use crate::{
-    AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientStore, Error, Reply, Request, TenantName,
-    TokenIssuer,
+    AccessToken, AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientStore, Config, Error, Reply,
+    Request, TenantName, TokenIssuer,
 };
 
 /// Answers an access token request (RFC 6749 §4.4.2). There is always a reply.
@@ -65,7 +65,14 @@ where
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
     let access_token = server.issuer().issue(request.claims()).await?; //       §1.4
+    fits_into_a_header(&access_token, config)?;
     Ok(request.respond(access_token)) //                                        §4.4.3, §5.1
+}
+
+/// Nobody gets a token that no endpoint here would look at: it could not even be revoked.
+fn fits_into_a_header(token: &AccessToken, config: &Config) -> Result<(), Error> {
+    let fits = "Bearer ".len() + token.expose().len() <= config.max_authorization_bytes();
+    if fits { Ok(()) } else { Err(Error::TokenTooLong) }
 }
 
 /// Which of these tenants there are. Nearly every request names none of them, and then the store is not asked.
