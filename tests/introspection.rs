@@ -11,7 +11,7 @@ use std::{
 
 use client_credentials::{
     AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer,
-    Request, SigningAlgorithm, SigningKey, handle_introspection_request, now,
+    Provisioning, Request, SigningAlgorithm, SigningKey, handle_introspection_request, now,
 };
 use common::{Answer, Asked, SECRET, SERVER, Served, basic, request, stores};
 use serde_json::{Value, json};
@@ -22,9 +22,13 @@ fn ask(form: &str) -> Asked {
 
 /// As a client that may not use the grant, which is none of this endpoint's business.
 fn introspect(served: &Served, token: &str) -> Answer {
+    introspect_as("disabled", served, token)
+}
+
+fn introspect_as(client_id: &str, served: &Served, token: &str) -> Answer {
     let encoded: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
     let answer = served
-        .ask(&ask(&format!("token={encoded}&token_type_hint=x&unknown=1&unknown=2")).credentials("disabled", SECRET));
+        .ask(&ask(&format!("token={encoded}&token_type_hint=x&unknown=1&unknown=2")).credentials(client_id, SECRET));
     assert_eq!(answer.status, 200, "{answer:?}");
     answer
 }
@@ -57,7 +61,8 @@ fn rfc7662_2_2_what_a_token_says() {
         (served(Config::default(), |_| jwt(Some(api))), Some(api), false),
     ] {
         let token = token(&served, "basic", "read+tenant:acme");
-        let said = introspect(&served, &token).json();
+        // One that names an API is told to those who may know of all.
+        let said = introspect_as(if aud.is_some() { "introspector" } else { "disabled" }, &served, &token).json();
         let iat = said["iat"].as_i64().unwrap();
         assert!((0..60).contains(&(now().unix_timestamp() - iat)));
         let mut expected = json!({
@@ -214,4 +219,58 @@ fn each_refusal_is_an_event_that_says_who_is_guessed_at() {
         (Value::Null, "the bearer token is meant for other APIs than this one"),
     ];
     assert_eq!(said, expected.map(|(client_id, cause)| (client_id, json!(cause))));
+}
+
+#[test]
+fn rfc7662_2_1_who_is_nobody_learns_nothing_of_the_rest() {
+    for nobody in [ask(""), ask("").credentials("basic", "wrong"), ask("").credentials("unknown", SECRET)] {
+        SERVER.ask(&nobody).refused(401, "invalid_client");
+    }
+}
+
+#[test]
+fn rfc7662_4_a_token_that_names_apis_is_told_to_them() {
+    let named = token(&SERVER, "introspector", "read&audience=api&audience=basic");
+    let usual = token(&SERVER, "introspector", "read");
+    for (asker, may_know) in
+        [("introspector", true), ("superuser", true), ("basic", true), ("post-basic", false), ("disabled", false)]
+    {
+        assert_eq!(introspect_as(asker, &SERVER, &named).json()["active"], may_know, "{asker}");
+        assert_eq!(introspect_as(asker, &SERVER, &usual).json()["active"], true, "{asker}");
+    }
+    // Whoever got it may know of it, and ends it.
+    let mine = token(&SERVER, "namer", "read&audience=api");
+    assert_eq!(introspect_as("namer", &SERVER, &mine).json()["aud"], "api");
+    assert_eq!(introspect_as("basic", &SERVER, &mine).raw, br#"{"active":false}"#);
+}
+
+/// What an issuer of another kind has left in the store, before the host has changed over.
+#[test]
+fn only_api_keys_are_taken_beside_the_tokens_of_the_issuer() {
+    let store = common::store();
+    let opaque = AnyTokenIssuer::new(OpaqueIssuer::new(store.clone()));
+    let before = Served::start(AuthorizationServer::new(stores(store.clone()), opaque, Config::default()));
+    let left = token(&before, "superuser", "");
+    assert_eq!(introspect(&before, &left).json()["active"], true);
+    let now = Served::start(AuthorizationServer::new(stores(store), jwt(None), Config::default()));
+    assert_eq!(introspect(&now, &left).raw, br#"{"active":false}"#);
+    now.ask(&request("GET", "/client").bearer(&left)).refused(401, "invalid_token");
+    assert_eq!(now.send(&request("GET", "/client").bearer(&token(&now, "superuser", ""))).status, 200);
+}
+
+#[test]
+fn what_is_minted_can_be_presented_and_ended() {
+    let tenants = |count: usize| (0..count).map(|n| format!("a-tenant-with-a-name-{n:03}")).collect::<Vec<_>>();
+    let client = |id: &str, count| json!({"client_id": id, "client_secret": SECRET, "seacatauth_credentials": true, "tenants": tenants(count)});
+    let clients = json!([client("large", 60), client("too-large", 200)]).to_string();
+    let store = MemoryStore::from(Provisioning::from_json(&clients).unwrap());
+    let served = Served::start(AuthorizationServer::new(stores(store), jwt(None), Config::default()));
+    let form = "grant_type=client_credentials&scope=tenant:*";
+    served.send(&basic("too-large", SECRET, form)).refused(400, "invalid_scope");
+    let token = token(&served, "large", "tenant:*");
+    assert!(token.len() > 4096, "{}", token.len());
+    assert_eq!(introspect_as("large", &served, &token).json()["active"], true);
+    let ended = request("POST", "/openidconnect/token/revoke").form(format!("token={token}"));
+    assert_eq!(served.ask(&ended.credentials("large", SECRET)).status, 200);
+    assert_eq!(introspect_as("large", &served, &token).json()["active"], false);
 }

@@ -233,7 +233,7 @@ fn rfc8707_2_resource_and_audience() {
     let (api, urn) = ("https%3A%2F%2Fapi.example.com%2Fv1", "urn%3Aexample%3Aapi");
     let introspect = |token: &str| {
         let form = format!("token={token}");
-        SERVER.ask(&request("POST", "/openidconnect/introspect").form(form).credentials("basic", SECRET)).json()
+        SERVER.ask(&request("POST", "/openidconnect/introspect").form(form).credentials("introspector", SECRET)).json()
     };
     for (parameters, aud) in [
         (String::new(), Value::Null),
@@ -246,6 +246,10 @@ fn rfc8707_2_resource_and_audience() {
             json!(["urn:example:api", "https://api.example.com/v1", "api"]),
         ),
         (format!("&resource={urn}&resource={urn}&audience={urn}"), json!("urn:example:api")),
+        // Names that are no resources.
+        (format!("&audience={api}%23part"), json!("https://api.example.com/v1#part")),
+        ("&audience=1x:y".into(), json!("1x:y")),
+        ("&audience=/v1".into(), json!("/v1")),
     ] {
         let form = format!("grant_type=client_credentials&scope=read{parameters}");
         // Twice: what a client usually gets is not what it gets for another API.
@@ -262,6 +266,8 @@ fn rfc8707_2_resource_and_audience() {
         "resource=https%3A%2F%2Fapi.example.com%2FV1",
         "resource=https%3A%2F%2Fapi.example.com%2Fv1%23part",
         "resource=%2Fv1",
+        "resource=1x%3Ay",
+        "resource=%3Ay",
         "audience=API",
         "audience=api+urn%3Aexample%3Aapi",
         "audience=api&audience=other",

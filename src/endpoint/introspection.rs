@@ -1,12 +1,14 @@
 //! The introspection endpoint (RFC 7662).
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::form_post;
 use crate::{
-    AuditAction, Authorization, AuthorizationServer, Claims, ClientStore, Error, Reply, Request, Scope, TokenStore,
-    TokenVerifier,
+    AuditAction, Authorization, AuthorizationServer, Claims, Client, ClientStore, Error, Reply, Request, Scope,
+    TokenStore, TokenVerifier,
     authentication::{ClientAuthentication, bearer},
     form::Decoded,
     resource_server,
@@ -24,7 +26,9 @@ pub const INTROSPECTION: &str = "seacat:token:introspect";
 /// [`INTROSPECTION`]. So may the holder of a bearer token of this very server, an access token or an API key, that holds it.
 ///
 /// Access tokens and API keys are told alike, as [`check_token`](AuthorizationServer::check_token) tells them, and one that is
-/// unknown, expired or revoked, or whose client is gone, is `{"active": false}` and nothing else (§2.2).
+/// unknown, expired or revoked, or whose client is gone, is `{"active": false}` and nothing else (§2.2). So is one that names the
+/// APIs that it is for ([`Claims::audience`]), but for the client that got it, a client whose identifier is one of these names, and
+/// holders of [`INTROSPECTION`] (§4): give the client of an API that goes by a URL a role with that resource.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -69,23 +73,42 @@ where
     T: TokenVerifier,
 {
     let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
-    if bearer::is_bearer(request.authorization) && client_secret.is_none() {
-        authorize_bearer(server, request).await?;
+    let asker = if bearer::is_bearer(request.authorization) && client_secret.is_none() {
+        authorize_bearer(server, request).await?
     } else {
-        authorize_client(server, request, client_id, client_secret).await?;
-    }
+        authorize_client(server, request, client_id, client_secret).await?
+    };
     let token = token.ok_or(Error::MissingParameter("token"))?;
-    Ok(IntrospectionResponse::of(server.check_token(&token, request.received_at).await?.as_ref()))
+    let claims = server.check_token(&token, request.received_at).await?;
+    Ok(IntrospectionResponse::of(claims.filter(|claims| asker.may_know(claims)).as_ref()))
 }
 
-async fn authorize_bearer<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<(), Error>
+/// Who asks.
+enum Asker {
+    /// Somebody who holds [`INTROSPECTION`].
+    OfAny,
+    Client(Arc<Client>),
+}
+
+impl Asker {
+    /// §4: whether the token can be used where it is asked about. One that names APIs is no concern of others than these, each of
+    /// which is known by its client identifier, and the client that got it.
+    fn may_know(&self, claims: &Claims) -> bool {
+        let Self::Client(client) = self else { return true };
+        let id = client.client_id();
+        let is_named = || claims.audience().iter().any(|api| api == id.as_str());
+        claims.audience().is_empty() || claims.client_id() == id || is_named()
+    }
+}
+
+async fn authorize_bearer<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<Asker, Error>
 where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
     let claims = resource_server::check(server, request, None, server.config()).await?;
     let may = claims.authorization().holds(None, &[INTROSPECTION]);
-    if may { Ok(()) } else { Err(Error::MissingResource(INTROSPECTION)) }
+    if may { Ok(Asker::OfAny) } else { Err(Error::MissingResource(INTROSPECTION)) }
 }
 
 async fn authorize_client<S: ClientStore, T>(
@@ -93,14 +116,14 @@ async fn authorize_client<S: ClientStore, T>(
     request: &Request<'_>,
     client_id: Option<Decoded<'_>>,
     client_secret: Option<Decoded<'_>>,
-) -> Result<(), Error> {
+) -> Result<Asker, Error> {
     let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
     let client = server.authenticate(&authentication, request.received_at).await?;
-    let may = || Authorization::new(client.global().clone(), []).holds(None, &[INTROSPECTION]);
-    if !server.config().introspection_restricted() || may() {
-        Ok(())
-    } else {
-        Err(Error::MissingResource(INTROSPECTION))
+    let may_all = Authorization::new(client.global().clone(), []).holds(None, &[INTROSPECTION]);
+    match server.config().introspection_restricted() {
+        _ if may_all => Ok(Asker::OfAny),
+        false => Ok(Asker::Client(client)),
+        true => Err(Error::MissingResource(INTROSPECTION)),
     }
 }
 
