@@ -253,7 +253,7 @@ impl TokenStore for Silent {
 fn a_revocation_that_is_cut_short_is_an_event() {
     let (lines, store) = (Lines::default(), common::store());
     let tokens = AnyTokenStore::new(Silent(store.clone()));
-    let stores = Stores { clients: AnyClientRegistry::new(store.clone()), tokens: tokens.clone() };
+    let stores = Stores { clients: AnyClientRegistry::new(store), tokens: tokens.clone() };
     let issuer = AnyTokenIssuer::new(OpaqueIssuer::new(tokens));
     let server = AuthorizationServer::new(stores, issuer, Config::default()).with_audit_sink(lines.clone());
     let served = Served::start(server);

@@ -46,9 +46,10 @@ struct Metadata<'a> {
     token: Option<TokenEndpoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
-    /// There is no authorization endpoint, but the member is required.
+    /// There is no authorization endpoint, but §2 requires the member. §3.2 would leave out an empty one; clients that look for it
+    /// are told.
     response_types_supported: [&'static str; 0],
-    /// Said also where there is no token endpoint, since to leave it out would be to say other grants.
+    /// Said also where there is no token endpoint, since to leave it out would be to say other grants (§2).
     grant_types_supported: &'static [&'static str],
     #[serde(flatten)]
     introspection: Option<IntrospectionEndpoint>,

@@ -58,6 +58,9 @@ use answers::Answers;
 ///
 /// # What counts
 ///
+/// A server of this crate tells of a token that names APIs only to those whom it concerns: the client whose credentials are given
+/// here has to have such a name for its identifier, or a role with the resource [`INTROSPECTION`](crate::INTROSPECTION).
+///
 /// Only `"active": true`. A token is not taken that is expired by the clock of this machine, that is not a bearer token by its
 /// `token_type`, or that is bound to a key (`cnf`, RFC 8705 §3.2, RFC 9449 §6), which whoever presents it would have to prove to
 /// have. An answer without `client_id` is an error: whose the token is cannot be told, since `sub` may be a person. One without
