@@ -94,13 +94,13 @@ pub struct IntrospectionVerifier<C> {
 /// For as long as a revoked token may pass, and one second in ten is asked for nine that are not.
 const EXPIRATION: Duration = Duration::from_secs(10);
 
-/// Ten megabytes, where what a token says takes a kilobyte.
+/// Ten megabytes, whatever the tokens say.
 const CAPACITY: usize = 10_000;
 
 /// The longest token that is asked about, as long as the longest `Authorization` header by default.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Room for a token with some hundred tenants.
+/// Room for a token with some hundred tenants; a longer answer is an error each time. The server's `max_tenants` bounds it.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 impl<C: HttpClient> IntrospectionVerifier<C> {
@@ -139,7 +139,8 @@ impl<C: HttpClient> IntrospectionVerifier<C> {
         Self { expiration: cache_expiration, ..self }
     }
 
-    /// How many active tokens are kept, and apart from them how many that are not.
+    /// How many active tokens are kept, and apart from them how many that are not. One that says so much that it takes several
+    /// kibibytes of memory counts for as many.
     #[must_use]
     pub fn with_capacity(self, tokens: usize) -> Self {
         Self { answers: Arc::new(Answers::new(tokens)), ..self }

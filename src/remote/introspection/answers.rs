@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
@@ -18,10 +18,25 @@ type Found = Result<Option<Claims>, BackendError>;
 /// Each answer is kept with the time of its question, since the server may have looked that early.
 pub(super) struct Answers {
     capacity: usize,
-    active: Cache<TokenHash, (Claims, OffsetDateTime)>,
+    active: Cache<TokenHash, (Claims, OffsetDateTime), Kibibytes>,
     /// Apart from the active ones, so that no flood of invented tokens drives one of them out.
     inactive: Cache<TokenHash, OffsetDateTime>,
     under_way: Mutex<HashMap<TokenHash, UnderWay>>,
+}
+
+/// Takes what a token says for as many entries as it takes kibibytes of memory, roughly, so that no client with hundreds of tenants
+/// fills it.
+#[derive(Clone)]
+struct Kibibytes;
+
+impl Weighter<TokenHash, (Claims, OffsetDateTime)> for Kibibytes {
+    fn weight(&self, _: &TokenHash, (claims, _): &(Claims, OffsetDateTime)) -> u64 {
+        let authorization = claims.authorization();
+        let resources = authorization.tenants().map(|(_, resources)| resources).chain([authorization.global()]);
+        // As measured, maps and allocations included.
+        let bytes: usize = resources.map(|resources| 450 + 90 * resources.iter().count()).sum();
+        u64::try_from(bytes / 1024).unwrap_or(u64::MAX).max(1)
+    }
 }
 
 struct UnderWay {
@@ -34,7 +49,9 @@ type Question = OnceCell<(Found, OffsetDateTime)>;
 
 impl Answers {
     pub(super) fn new(capacity: usize) -> Self {
-        let (active, inactive) = (Cache::new(capacity), Cache::new(capacity));
+        let room = u64::try_from(capacity).unwrap_or(u64::MAX);
+        let active = Cache::with_weighter(capacity, room, Kibibytes);
+        let inactive = Cache::new(capacity);
         Self { capacity, active, inactive, under_way: Mutex::default() }
     }
 
@@ -126,5 +143,32 @@ impl Drop for Waiter<'_> {
                 self.answers.keep(self.token, found.clone(), *asked);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Authorization, ClientId, Resources, TenantName};
+
+    fn claims(tenants: usize) -> Claims {
+        let resources: Resources = (0..8).map(|n| format!("resource:{n}")).collect();
+        let tenants = (0..tenants).map(|n| (TenantName::parse(format!("t{n}")).unwrap(), resources.clone()));
+        let now = OffsetDateTime::UNIX_EPOCH;
+        Claims::new(ClientId::parse("a").unwrap(), now, now)
+            .with_authorization(Authorization::new(Resources::default(), tenants))
+    }
+
+    #[test]
+    fn large_answers_take_the_room_of_many() {
+        let (small, large, now) = (claims(0), claims(256), OffsetDateTime::UNIX_EPOCH);
+        let keep = |claims: &Claims, count: usize| {
+            let answers = Answers::new(10_000);
+            (0..count).for_each(|n| answers.keep(TokenHash::of(&n.to_string()), Some(claims.clone()), now));
+            answers.count().0
+        };
+        assert!(keep(&small, 9_000) > 8_000, "{}", keep(&small, 9_000));
+        let large = keep(&large, 9_000);
+        assert!((1..60).contains(&large), "{large}");
     }
 }
