@@ -297,14 +297,15 @@ async fn tidy(server: Arc<Server>, tokens: AnyTokenStore) {
 fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> {
     let state = state.canonicalize()?;
     let (certificate, key) = (state.join("localhost.pem"), state.join("localhost.key"));
-    if !certificate.exists() {
-        let made = rcgen::generate_simple_self_signed(["localhost", "127.0.0.1", "::1"].map(String::from))?;
-        // The certificate last, and each at once: a start that is cut short leaves nothing that looks finished.
-        write_whole(&key, &Zeroizing::new(made.signing_key.serialize_pem()))?;
-        write_whole(&certificate, &made.cert.pem())?;
+    let make = || Ok(rcgen::KeyPair::generate()?.serialize_pem().into());
+    let key = kept(&key, &make, &|text| Ok(Zeroizing::new(text.to_owned())))?;
+    if !certificate.try_exists()? {
+        // Of the key that is there: whoever else starts now makes one of the same key, and either will do.
+        let names = rcgen::CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
+        write_new(&certificate, &names.self_signed(&rcgen::KeyPair::from_pem(&key)?)?.pem())?;
     }
     let chain = rustls_pki_types::pem::PemObject::from_pem_file(&certificate)?;
-    let key = rustls_pki_types::pem::PemObject::from_pem_file(&key)?;
+    let key = rustls_pki_types::pem::PemObject::from_pem_slice(key.as_bytes())?;
     let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -330,28 +331,41 @@ fn sealing_keys(state: &Path) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
     keys(state, "sealing", &make, &|text| Ok(text.trim_end().parse()?))
 }
 
-/// The key in use and the next one, from files that only their owner can read, made when there are none yet.
+/// The key in use and the next one.
 fn keys<K>(state: &Path, name: &str, make: &Make, read: &Read<'_, K>) -> Result<KeySet<K>, Box<dyn Error>> {
-    let key = |file: String| -> Result<K, Box<dyn Error>> {
-        let path = state.join(file);
-        if !path.exists() {
-            write_whole(&path, &make()?)?;
-        }
-        let text = Zeroizing::new(fs::read_to_string(&path)?);
-        Ok(read(&text).map_err(|error| format!("{}: {error}", path.display()))?)
-    };
-    Ok(KeySet::new(key(format!("{name}.key"))?).with_next(key(format!("{name}-next.key"))?))
+    let key = |which| kept(&state.join(format!("{name}{which}.key")), make, read);
+    Ok(KeySet::new(key("")?).with_next(key("-next")?))
 }
 
 type Make = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error>>;
 type Read<'a, K> = dyn Fn(&str) -> Result<K, Box<dyn Error>> + 'a;
 
-/// Writes a file that is new, whole and its owner's alone before it has its name.
-fn write_whole(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+/// What is in a file that is its owner's alone, made when there is none yet. What is there is read in any case: it may be
+/// from another start at the same time.
+fn kept<K>(path: &Path, make: &Make, read: &Read<'_, K>) -> Result<K, Box<dyn Error>> {
+    let kept = || {
+        if !path.try_exists()? {
+            write_new(path, &make()?)?;
+        }
+        let file = fs::File::open(path)?;
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o077 != 0 {
+            return Err("others have access to it; if none has used that, `chmod 600` lets it count".into());
+        }
+        read(&Zeroizing::new(io::read_to_string(file)?))
+    };
+    kept().map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Writes a file, whole and its owner's alone before it has its name, unless one is there.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
     file.write_all(text.as_bytes())?;
-    file.persist(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(())
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM, then lets the requests under way finish.

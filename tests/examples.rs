@@ -108,9 +108,6 @@ fn seacat_auth_curl_command_over_https() {
     }
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    // Somebody was there first: a key that all can read must not become ours.
-    fs::create_dir(&state).unwrap();
-    file(&state, "localhost.key", "");
     let running = server(&state, &[], "--data");
     let (head, json) = paste(&running.head);
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -133,6 +130,13 @@ fn seacat_auth_curl_command_over_https() {
     let running = server(&state, &arguments, "--data");
     assert_eq!(paste(&running.head).1["expires_in"], 600);
     assert_eq!(fs::read(state.join("localhost.pem")).unwrap(), certificate);
+
+    // A start that was cut short between the two files: the certificate is made for the key that is there.
+    drop(running);
+    let key = fs::read(state.join("localhost.key")).unwrap();
+    fs::remove_file(state.join("localhost.pem")).unwrap();
+    assert_eq!(paste(&server(&state, &arguments, "--data").head).1["expires_in"], 600);
+    assert_eq!(fs::read(state.join("localhost.key")).unwrap(), key);
 }
 
 /// The page of SeaCat Auth from which this crate was made, sentence by sentence.
@@ -427,6 +431,42 @@ fn server_keeps_its_keys() {
         for file in files {
             assert_eq!(fs::metadata(state.join(file)).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+}
+
+/// Whoever loses the race for a file takes what the winner wrote, and a certificate is for the key beside it.
+#[test]
+fn servers_that_start_at_once_have_one_key() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || server(folder.path(), &["--token", "jwt", "--database", "memory"], "Ready.");
+        let running = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect::<Vec<_>>()
+        });
+        let key = running[0].line("Public key: ");
+        assert!(running.iter().all(|running| running.line("Public key: ") == key));
+    }
+}
+
+#[test]
+fn server_refuses_a_key_that_others_can_read() {
+    for (kind, name) in [("jwt", "signing.key"), ("sealed", "sealing-next.key"), ("opaque", "localhost.key")] {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--token", kind, "--database", "memory"];
+        drop(server(folder.path(), &arguments, "Ready."));
+        let path = folder.path().join(name);
+        for mode in [0o644, 0o640, 0o602] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let mut command = example("server");
+            command.args(["--listen", "127.0.0.1:0", "--state"]).arg(folder.path()).args(arguments);
+            let output = command.output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && error.contains(path.to_str().unwrap()), "{error}");
+            assert!(error.contains("others") && error.contains("chmod 600"), "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        drop(server(folder.path(), &arguments, "Ready."));
     }
 }
 
