@@ -11,7 +11,13 @@
 //! With the feature `sqlite` clients and tokens are in a file unless `--database` says otherwise, and are still there after
 //! the next start. With the feature `cached` the clients of a database are kept in memory for the `cache_expiration` of the
 //! configuration. The keys of JWTs and of sealed tokens are in files of the folder of `--state`, so that a token counts after the
-//! next start too; beside the one in use there is the next one, which is accepted and published already.
+//! next start too; beside the one in use there is the next one, which is accepted and published already. This lets it sign
+//! from the next start on (for sealed tokens with `sealing` in the place of `signing`):
+//!
+//!     cp -p signing.key signing-retired.key && mv signing-next.key signing.key
+//!
+//! A retired key still verifies for `client_credentials_grant_max_expiration` from a start on, since no token lives longer.
+//! Remove its file after that, and rotate no sooner again.
 #![allow(clippy::print_stdout, reason = "it is the output")]
 
 use std::{
@@ -141,10 +147,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let default = || Database::Memory;
     let stores = open(arguments.database.unwrap_or_else(default), &config).await?;
     let tokens = stores.tokens.clone();
+    let keep = config.client_credentials_grant_max_expiration();
     let issuer = match arguments.token {
         Token::Opaque => AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone())),
-        Token::Jwt => AnyTokenIssuer::new(JwtIssuer::new(issuer, signing_keys(&arguments.state)?)),
-        Token::Sealed => AnyTokenIssuer::new(SealedIssuer::new(issuer, sealing_keys(&arguments.state)?)),
+        Token::Jwt => AnyTokenIssuer::new(JwtIssuer::new(issuer, signing_keys(&arguments.state, keep)?)),
+        Token::Sealed => AnyTokenIssuer::new(SealedIssuer::new(issuer, sealing_keys(&arguments.state, keep)?)),
     };
     // The first is the one that signs.
     let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
@@ -314,7 +321,7 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
 }
 
 /// The keys of JWTs, as `openssl genpkey -algorithm ed25519` writes them too.
-fn signing_keys(state: &Path) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
+fn signing_keys(state: &Path, keep: Duration) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
     let make = || {
         let key = SigningKey::generate_pkcs8(SigningAlgorithm::EdDsa)?;
         let key = Zeroizing::new(BASE64_STANDARD.encode(&*key));
@@ -322,19 +329,30 @@ fn signing_keys(state: &Path) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
         Ok(format!("-----BEGIN PRIVATE KEY-----\n{first}\n{rest}\n-----END PRIVATE KEY-----\n").into())
     };
     let read = |text: &str| Ok(SigningKey::from_pkcs8_pem(SigningAlgorithm::EdDsa, text.as_bytes())?.into());
-    keys(state, "signing", &make, &read)
+    keys(state, "signing", keep, &make, &read)
 }
 
 /// The keys of sealed tokens.
-fn sealing_keys(state: &Path) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
+fn sealing_keys(state: &Path, keep: Duration) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
     let make = || Ok(SealingKey::generate(&RandomSource::default())?.to_text());
-    keys(state, "sealing", &make, &|text| Ok(text.trim_end().parse()?))
+    keys(state, "sealing", keep, &make, &|text| Ok(text.trim_end().parse()?))
 }
 
-/// The key in use and the next one.
-fn keys<K>(state: &Path, name: &str, make: &Make, read: &Read<'_, K>) -> Result<KeySet<K>, Box<dyn Error>> {
-    let key = |which| kept(&state.join(format!("{name}{which}.key")), make, read);
-    Ok(KeySet::new(key("")?).with_next(key("-next")?))
+/// The key in use and the next one, and where there is one the key that was in use before, for as long as `keep`.
+fn keys<K>(
+    state: &Path,
+    name: &str,
+    keep: Duration,
+    make: &Make,
+    read: &Read<'_, K>,
+) -> Result<KeySet<K>, Box<dyn Error>> {
+    let path = |which| state.join(format!("{name}{which}.key"));
+    let key = |which| kept(&path(which), make, read);
+    let keys = KeySet::new(key("")?).with_next(key("-next")?);
+    if !path("-retired").try_exists()? {
+        return Ok(keys);
+    }
+    Ok(keys.with_retired(key("-retired")?, now().saturating_add(keep.try_into()?)))
 }
 
 type Make = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error>>;
