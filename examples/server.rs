@@ -11,7 +11,13 @@
 //! With the feature `sqlite` clients and tokens are in a file unless `--database` says otherwise, and are still there after
 //! the next start. With the feature `cached` the clients of a database are kept in memory for the `cache_expiration` of the
 //! configuration. The keys of JWTs and of sealed tokens are in files of the folder of `--state`, so that a token counts after the
-//! next start too; beside the one in use there is the next one, which is accepted and published already.
+//! next start too; beside the one in use there is the next one, which is accepted and published already. This lets it sign
+//! from the next start on (for sealed tokens with `sealing` in the place of `signing`):
+//!
+//!     cp -p signing.key signing-retired.key && mv signing-next.key signing.key
+//!
+//! A retired key still verifies for `client_credentials_grant_max_expiration` from a start on, since no token lives longer.
+//! Remove its file after that, and rotate no sooner again.
 #![allow(clippy::print_stdout, reason = "it is the output")]
 
 use std::{
@@ -141,10 +147,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let default = || Database::Memory;
     let stores = open(arguments.database.unwrap_or_else(default), &config).await?;
     let tokens = stores.tokens.clone();
+    let keep = config.client_credentials_grant_max_expiration();
     let issuer = match arguments.token {
         Token::Opaque => AnyTokenIssuer::new(OpaqueIssuer::new(tokens.clone())),
-        Token::Jwt => AnyTokenIssuer::new(JwtIssuer::new(issuer, signing_keys(&arguments.state)?)),
-        Token::Sealed => AnyTokenIssuer::new(SealedIssuer::new(issuer, sealing_keys(&arguments.state)?)),
+        Token::Jwt => AnyTokenIssuer::new(JwtIssuer::new(issuer, signing_keys(&arguments.state, keep)?)),
+        Token::Sealed => AnyTokenIssuer::new(SealedIssuer::new(issuer, sealing_keys(&arguments.state, keep)?)),
     };
     // The first is the one that signs.
     let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
@@ -297,14 +304,15 @@ async fn tidy(server: Arc<Server>, tokens: AnyTokenStore) {
 fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> {
     let state = state.canonicalize()?;
     let (certificate, key) = (state.join("localhost.pem"), state.join("localhost.key"));
-    if !certificate.exists() {
-        let made = rcgen::generate_simple_self_signed(["localhost", "127.0.0.1", "::1"].map(String::from))?;
-        // The certificate last, and each at once: a start that is cut short leaves nothing that looks finished.
-        write_whole(&key, &Zeroizing::new(made.signing_key.serialize_pem()))?;
-        write_whole(&certificate, &made.cert.pem())?;
+    let make = || Ok(rcgen::KeyPair::generate()?.serialize_pem().into());
+    let key = kept(&key, &make, &|text| Ok(Zeroizing::new(text.to_owned())))?;
+    if !certificate.try_exists()? {
+        // Of the key that is there: whoever else starts now makes one of the same key, and either will do.
+        let names = rcgen::CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
+        write_new(&certificate, &names.self_signed(&rcgen::KeyPair::from_pem(&key)?)?.pem())?;
     }
     let chain = rustls_pki_types::pem::PemObject::from_pem_file(&certificate)?;
-    let key = rustls_pki_types::pem::PemObject::from_pem_file(&key)?;
+    let key = rustls_pki_types::pem::PemObject::from_pem_slice(key.as_bytes())?;
     let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -313,7 +321,7 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
 }
 
 /// The keys of JWTs, as `openssl genpkey -algorithm ed25519` writes them too.
-fn signing_keys(state: &Path) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
+fn signing_keys(state: &Path, keep: Duration) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
     let make = || {
         let key = SigningKey::generate_pkcs8(SigningAlgorithm::EdDsa)?;
         let key = Zeroizing::new(BASE64_STANDARD.encode(&*key));
@@ -321,37 +329,61 @@ fn signing_keys(state: &Path) -> Result<KeySet<AnySigner>, Box<dyn Error>> {
         Ok(format!("-----BEGIN PRIVATE KEY-----\n{first}\n{rest}\n-----END PRIVATE KEY-----\n").into())
     };
     let read = |text: &str| Ok(SigningKey::from_pkcs8_pem(SigningAlgorithm::EdDsa, text.as_bytes())?.into());
-    keys(state, "signing", &make, &read)
+    keys(state, "signing", keep, &make, &read)
 }
 
 /// The keys of sealed tokens.
-fn sealing_keys(state: &Path) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
+fn sealing_keys(state: &Path, keep: Duration) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
     let make = || Ok(SealingKey::generate(&RandomSource::default())?.to_text());
-    keys(state, "sealing", &make, &|text| Ok(text.trim_end().parse()?))
+    keys(state, "sealing", keep, &make, &|text| Ok(text.trim_end().parse()?))
 }
 
-/// The key in use and the next one, from files that only their owner can read, made when there are none yet.
-fn keys<K>(state: &Path, name: &str, make: &Make, read: &Read<'_, K>) -> Result<KeySet<K>, Box<dyn Error>> {
-    let key = |file: String| -> Result<K, Box<dyn Error>> {
-        let path = state.join(file);
-        if !path.exists() {
-            write_whole(&path, &make()?)?;
-        }
-        let text = Zeroizing::new(fs::read_to_string(&path)?);
-        Ok(read(&text).map_err(|error| format!("{}: {error}", path.display()))?)
-    };
-    Ok(KeySet::new(key(format!("{name}.key"))?).with_next(key(format!("{name}-next.key"))?))
+/// The key in use and the next one, and where there is one the key that was in use before, for as long as `keep`.
+fn keys<K>(
+    state: &Path,
+    name: &str,
+    keep: Duration,
+    make: &Make,
+    read: &Read<'_, K>,
+) -> Result<KeySet<K>, Box<dyn Error>> {
+    let path = |which| state.join(format!("{name}{which}.key"));
+    let key = |which| kept(&path(which), make, read);
+    let keys = KeySet::new(key("")?).with_next(key("-next")?);
+    if !path("-retired").try_exists()? {
+        return Ok(keys);
+    }
+    Ok(keys.with_retired(key("-retired")?, now().saturating_add(keep.try_into()?)))
 }
 
 type Make = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error>>;
 type Read<'a, K> = dyn Fn(&str) -> Result<K, Box<dyn Error>> + 'a;
 
-/// Writes a file that is new, whole and its owner's alone before it has its name.
-fn write_whole(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+/// What is in a file that is its owner's alone, made when there is none yet. What is there is read in any case: it may be
+/// from another start at the same time.
+fn kept<K>(path: &Path, make: &Make, read: &Read<'_, K>) -> Result<K, Box<dyn Error>> {
+    let kept = || {
+        if !path.try_exists()? {
+            write_new(path, &make()?)?;
+        }
+        let file = fs::File::open(path)?;
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o077 != 0 {
+            return Err("others have access to it; if none has used that, `chmod 600` lets it count".into());
+        }
+        read(&Zeroizing::new(io::read_to_string(file)?))
+    };
+    kept().map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Writes a file, whole and its owner's alone before it has its name, unless one is there.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
     file.write_all(text.as_bytes())?;
-    file.persist(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(())
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM, then lets the requests under way finish.

@@ -108,9 +108,6 @@ fn seacat_auth_curl_command_over_https() {
     }
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    // Somebody was there first: a key that all can read must not become ours.
-    fs::create_dir(&state).unwrap();
-    file(&state, "localhost.key", "");
     let running = server(&state, &[], "--data");
     let (head, json) = paste(&running.head);
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -133,6 +130,13 @@ fn seacat_auth_curl_command_over_https() {
     let running = server(&state, &arguments, "--data");
     assert_eq!(paste(&running.head).1["expires_in"], 600);
     assert_eq!(fs::read(state.join("localhost.pem")).unwrap(), certificate);
+
+    // A start that was cut short between the two files: the certificate is made for the key that is there.
+    drop(running);
+    let key = fs::read(state.join("localhost.key")).unwrap();
+    fs::remove_file(state.join("localhost.pem")).unwrap();
+    assert_eq!(paste(&server(&state, &arguments, "--data").head).1["expires_in"], 600);
+    assert_eq!(fs::read(state.join("localhost.key")).unwrap(), key);
 }
 
 /// The page of SeaCat Auth from which this crate was made, sentence by sentence.
@@ -378,10 +382,11 @@ fn server_with_a_client_file_and_jwts() {
     }
 }
 
-/// The keys are kept, so a token counts after a restart; and the next ones are published before they sign.
+/// The keys are kept, so a token counts after a restart; the next ones are published before they sign; and the commands of the
+/// example let them sign, without a token being refused.
 #[test]
-fn server_keeps_its_keys() {
-    for (kind, name, published) in [("jwt", "signing", 2), ("sealed", "sealing", 0)] {
+fn server_keeps_and_rotates_its_keys() {
+    for (kind, name, published) in [("jwt", "signing", true), ("sealed", "sealing", false)] {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         let clients = format!(
@@ -401,32 +406,109 @@ fn server_keeps_its_keys() {
             address.replace("localhost", "127.0.0.1").parse().unwrap()
         };
         let path = format!("/tenant1{PATH}");
+        let ask = |running: &Running, form: String, path_asked: &str| {
+            let at = address(running, "Token endpoint: ", &path);
+            common::basic("billing", common::SECRET, form).send(at, path_asked).json()
+        };
+        let mint = |running: &Running| ask(running, "grant_type=client_credentials".into(), &path);
+        let counts = |running: &Running, minted: &Value| {
+            let form = format!("token={}", minted["access_token"].as_str().unwrap());
+            let said = ask(running, form, "/tenant1/openidconnect/introspect");
+            assert_eq!(said["active"] == true, said["client_id"] == "billing");
+            said["active"] == true
+        };
+        let keys = |running: &Running| {
+            let at = address(running, "Token endpoint: ", &path);
+            let keys = common::request("GET", "/").send(at, "/tenant1/.well-known/jwks.json").json();
+            keys["keys"].as_array().unwrap().clone()
+        };
         let running = start();
-        let mint = common::basic("billing", common::SECRET, "grant_type=client_credentials");
-        let minted = mint.send(address(&running, "Token endpoint: ", &path), &path);
-        let token = minted.json()["access_token"].as_str().unwrap().to_owned();
+        let old = mint(&running);
         drop(running);
 
         let running = start();
-        let at = address(&running, "Token endpoint: ", &path);
-        let introspect = common::basic("billing", common::SECRET, format!("token={token}"));
-        let said = introspect.send(at, "/tenant1/openidconnect/introspect");
-        assert_eq!((said.json()["active"].as_bool(), said.json()["client_id"].as_str()), (Some(true), Some("billing")));
-        let keys = common::request("GET", "/").send(at, "/tenant1/.well-known/jwks.json").json();
-        assert_eq!(keys["keys"].as_array().unwrap().len(), published);
+        assert!(counts(&running, &old));
+        let before = keys(&running);
+        assert_eq!(before.len(), if published { 2 } else { 0 });
 
         let well_known = "/.well-known/oauth-authorization-server/tenant1";
-        assert_eq!(at, address(&running, "Metadata: ", well_known));
+        let at = address(&running, "Metadata: ", well_known);
         let metadata = common::request("GET", "/").send(at, well_known).json();
-        assert_eq!((metadata["issuer"].as_str(), metadata.get("jwks_uri").is_some()), (Some(issuer), published > 0));
+        assert_eq!((metadata["issuer"].as_str(), metadata.get("jwks_uri").is_some()), (Some(issuer), published));
 
-        let mut files: Vec<_> =
-            fs::read_dir(&state).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        assert_eq!(files, [format!("{name}-next.key"), format!("{name}.key")]);
-        for file in files {
-            assert_eq!(fs::metadata(state.join(file)).unwrap().permissions().mode() & 0o777, 0o600);
+        let files = || {
+            let mut files: Vec<_> =
+                fs::read_dir(&state).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            files.sort();
+            for file in &files {
+                assert_eq!(fs::metadata(state.join(file)).unwrap().permissions().mode() & 0o777, 0o600);
+            }
+            files
+        };
+        let [key, next, retired] = ["", "-next", "-retired"].map(|which| format!("{name}{which}.key"));
+        assert_eq!(files(), [next.clone(), key.clone()]);
+
+        // The commands that the example shows, as they stand there.
+        let source = fs::read_to_string("examples/server.rs").unwrap();
+        let commands = source.lines().find_map(|line| line.strip_prefix("//!     cp ")).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &format!("cp {}", commands.replace("signing", name))]).current_dir(&state);
+        let former_next = fs::read(state.join(&next)).unwrap();
+        output(shell);
+        assert_eq!(fs::read(state.join(&key)).unwrap(), former_next);
+        drop(running);
+
+        let running = start();
+        let new = mint(&running);
+        assert!(counts(&running, &old) && counts(&running, &new));
+        assert_eq!(files(), [next, retired.clone(), key]);
+        if published {
+            let after = keys(&running);
+            assert_eq!((after.len(), &after[0], &after[2]), (3, &before[1], &before[0]));
+            assert_eq!(verified(&new, &before[1].to_string())["sub"], "billing");
         }
+        drop(running);
+
+        // Without its file the old key counts no more.
+        fs::remove_file(state.join(retired)).unwrap();
+        let running = start();
+        assert!(!counts(&running, &old) && counts(&running, &new));
+    }
+}
+
+/// Whoever loses the race for a file takes what the winner wrote, and a certificate is for the key beside it.
+#[test]
+fn servers_that_start_at_once_have_one_key() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || server(folder.path(), &["--token", "jwt", "--database", "memory"], "Ready.");
+        let running = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect::<Vec<_>>()
+        });
+        let key = running[0].line("Public key: ");
+        assert!(running.iter().all(|running| running.line("Public key: ") == key));
+    }
+}
+
+#[test]
+fn server_refuses_a_key_that_others_can_read() {
+    for (kind, name) in [("jwt", "signing.key"), ("sealed", "sealing-next.key"), ("opaque", "localhost.key")] {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--token", kind, "--database", "memory"];
+        drop(server(folder.path(), &arguments, "Ready."));
+        let path = folder.path().join(name);
+        for mode in [0o644, 0o640, 0o602] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let mut command = example("server");
+            command.args(["--listen", "127.0.0.1:0", "--state"]).arg(folder.path()).args(arguments);
+            let output = command.output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && error.contains(path.to_str().unwrap()), "{error}");
+            assert!(error.contains("others") && error.contains("chmod 600"), "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        drop(server(folder.path(), &arguments, "Ready."));
     }
 }
 
