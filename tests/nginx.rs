@@ -112,15 +112,7 @@ fn toy_api() -> SocketAddr {
         let said = ["x-client-id", "x-scope", "x-tenants", "x-resources"];
         said.map(|name| headers.get(name).map_or("-", |value| value.to_str().unwrap())).join("; ")
     });
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
-        });
-    });
-    address
+    common::serve(app)
 }
 
 #[test]

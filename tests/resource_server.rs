@@ -11,7 +11,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    thread,
 };
 
 use axum::{Extension, Router, body::Body, routing};
@@ -92,15 +91,7 @@ fn serve<V: TokenVerifier + 'static>(api: &Arc<ResourceServer<V>>) -> SocketAddr
     let app = required().into_iter().fold(Router::new(), |app, (path, required)| {
         app.route(path, routing::any(handler).layer(ResourceServerLayer::new(Arc::clone(api), required)))
     });
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
-        });
-    });
-    address
+    common::serve(app)
 }
 
 fn ask<V: TokenVerifier>(api: &ResourceServer<V>, address: SocketAddr, asked: &Asked) -> Answer {

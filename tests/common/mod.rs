@@ -94,6 +94,19 @@ pub(crate) fn endpoints() -> Endpoints {
     Endpoints::new("https://auth.example.com").unwrap().with_another(Endpoint::Token, "/token").unwrap()
 }
 
+/// Serves an app on a thread of its own, at the address that is returned.
+pub(crate) fn serve(app: axum::Router) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
+        });
+    });
+    address
+}
+
 /// A server that answers both as a function and at an address.
 pub(crate) struct Served {
     pub(crate) server: Arc<Server>,
@@ -104,14 +117,7 @@ impl Served {
     pub(crate) fn start(server: Server) -> Self {
         let server = Arc::new(server);
         let app = axum::Router::new().fallback_service(AuthorizationService::new(server.clone(), endpoints()));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
-            });
-        });
+        let address = serve(app);
         Self { server, address }
     }
 
