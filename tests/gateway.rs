@@ -3,15 +3,13 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
-
 use client_credentials::{
-    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, BackendError, Claims, ClientId, Config, JwtIssuer,
-    MemoryStore, OpaqueIssuer, Request, SigningAlgorithm, SigningKey, TokenHash, TokenIssuer as _, TokenStore as _,
-    TokenVerifier, handle_gateway_request, now,
+    AnyTokenIssuer, AuthorizationServer, BackendError, Claims, ClientId, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
+    Request, SigningAlgorithm, SigningKey, TokenHash, TokenIssuer as _, TokenStore as _, TokenVerifier,
+    handle_gateway_request, now,
     time::{Duration, OffsetDateTime},
 };
-use common::{Answer, Asked, SECRET, SERVER, Served, basic, block_on, request, stores};
+use common::{Answer, Asked, Events, SECRET, SERVER, Served, basic, block_on, request, stores};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -248,15 +246,6 @@ struct Down;
 impl TokenVerifier for Down {
     async fn verify(&self, _: &str, _: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
         Err(BackendError::new("down"))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<Value>>>);
-
-impl AuditSink for Events {
-    fn record(&self, event: &AuditEvent<'_>) {
-        self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
     }
 }
 

@@ -3,17 +3,13 @@
 
 mod common;
 
-use std::{
-    sync::{Arc, Mutex},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use client_credentials::{
-    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer,
-    Provisioning, Request, SigningAlgorithm, SigningKey, handle_introspection_request, now,
+    AnyTokenIssuer, AuthorizationServer, Config, Error, JwtIssuer, MemoryStore, OpaqueIssuer, Provisioning, Request,
+    SigningAlgorithm, SigningKey, handle_introspection_request, now,
 };
-use common::{Answer, Asked, SECRET, SERVER, Served, basic, request, stores};
+use common::{Answer, Asked, Events, SECRET, SERVER, Served, basic, request, stores};
 use serde_json::{Value, json};
 
 fn ask(form: &str) -> Asked {
@@ -166,15 +162,6 @@ fn a_host_restricts_who_may_ask() {
     restricted.ask(&form.clone().credentials("basic", "wrong")).refused(401, "invalid_client");
     for may in ["introspector", "superuser"] {
         assert_eq!(restricted.ask(&form.clone().credentials(may, SECRET)).json()["active"], true, "{may}");
-    }
-}
-
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<Value>>>);
-
-impl AuditSink for Events {
-    fn record(&self, event: &AuditEvent<'_>) {
-        self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
     }
 }
 

@@ -15,25 +15,17 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, ClientRegistry as _, Config, JwtIssuer, MemoryStore,
-    OpaqueIssuer, Provisioning, SigningAlgorithm, SigningKey, TokenStore as _, now,
+    AnyTokenIssuer, AuthorizationServer, ClientRegistry as _, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
+    Provisioning, SigningAlgorithm, SigningKey, TokenStore as _, now,
     time::{self, Duration, OffsetDateTime},
 };
-use common::{Answer, Asked, SECRET, Served, basic, request, stores};
+use common::{Answer, Asked, Events, SECRET, Served, basic, request, stores};
 use serde_json::{Value, json};
 
 /// A server with administrators of all kinds, and the events that it records.
 struct Managed {
     served: Served,
     events: Arc<Mutex<Vec<Value>>>,
-}
-
-struct Events(Arc<Mutex<Vec<Value>>>);
-
-impl AuditSink for Events {
-    fn record(&self, event: &AuditEvent<'_>) {
-        self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
-    }
 }
 
 const GRANT: &str = "grant_type=client_credentials";

@@ -11,15 +11,15 @@ use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex},
     thread,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, AuthorizationService, ClientRegistry,
-    Config, Endpoint, Endpoints, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request, Stores, TokenStore,
-    handle_request, now,
+    AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, AuthorizationService,
+    ClientRegistry, Config, Endpoint, Endpoints, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request, Stores,
+    TokenStore, handle_request, now,
 };
 use serde_json::Value;
 
@@ -92,6 +92,16 @@ pub(crate) fn stores(
 /// The token endpoint has a short path too.
 pub(crate) fn endpoints() -> Endpoints {
     Endpoints::new("https://auth.example.com").unwrap().with_another(Endpoint::Token, "/token").unwrap()
+}
+
+/// The events of a server, as JSON.
+#[derive(Clone, Default)]
+pub(crate) struct Events(pub(crate) Arc<Mutex<Vec<Value>>>);
+
+impl AuditSink for Events {
+    fn record(&self, event: &AuditEvent<'_>) {
+        self.0.lock().unwrap().push(serde_json::to_value(event).unwrap());
+    }
 }
 
 /// Serves an app on a thread of its own, at the address that is returned.
