@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    AuthorizationServer, Client, ClientStore, Config, Error, StoredSecret, TokenEndpointAuthMethod,
+    AuthorizationServer, Client, ClientStore, Config, Error, Request, StoredSecret, TokenEndpointAuthMethod,
     client::is_client_id, form::Decoded, request::Field,
 };
 use basic::BasicCredentials;
@@ -59,8 +59,7 @@ impl<'a> ClientAuthentication<'a> {
         }
     }
 
-    /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`]; and by which of its secrets,
-    /// as a place among them.
+    /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`].
     ///
     /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
     pub(crate) fn authenticate(
@@ -68,7 +67,7 @@ impl<'a> ClientAuthentication<'a> {
         client: Option<Arc<Client>>,
         received_at: OffsetDateTime,
         config: &Config,
-    ) -> Result<(Arc<Client>, usize), Error> {
+    ) -> Result<AuthenticatedClient, Error> {
         // A store that compares without case must not let one client pass for another.
         let client = client.filter(|client| client.client_id().as_str() == self.client_id());
         let secrets = client.as_ref().map(|client| client.client_secrets()).unwrap_or_default();
@@ -85,7 +84,7 @@ impl<'a> ClientAuthentication<'a> {
             None => Err(Error::NoSecretRegistered),
             Some((_, false)) => Err(Error::ExpiredSecret),
             Some(_) if client.token_endpoint_auth_method() != self.method() => Err(Error::WrongMethod),
-            Some((place, true)) => Ok((client, place)),
+            Some((secret, true)) => Ok(AuthenticatedClient { client, secret }),
         }
     }
 
@@ -104,16 +103,41 @@ impl<'a> ClientAuthentication<'a> {
     }
 }
 
+/// A client that has proven who it is. There is no other way to one than [`ClientAuthentication::authenticate`].
+#[derive(Debug)]
+pub(crate) struct AuthenticatedClient {
+    client: Arc<Client>,
+    /// The place of the secret among the client's.
+    secret: usize,
+}
+
+impl AuthenticatedClient {
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// The secret by which it has proven itself.
+    pub(crate) fn client_secret(&self) -> Option<&StoredSecret> {
+        self.client.client_secrets().get(self.secret)
+    }
+
+    /// The same, if it is not the client's current one.
+    pub(crate) fn retiring_secret(&self) -> Option<&StoredSecret> {
+        self.client_secret().filter(|_| self.secret > 0)
+    }
+}
+
 impl<S: ClientStore, T> AuthorizationServer<S, T> {
-    /// The client whose credentials these are, at an endpoint that asks for no more than who it is.
+    /// The client whose credentials these are, which came with this request.
     pub(crate) async fn authenticate(
         &self,
         authentication: &ClientAuthentication<'_>,
-        now: OffsetDateTime,
-    ) -> Result<Arc<Client>, Error> {
+        request: &Request<'_>,
+    ) -> Result<AuthenticatedClient, Error> {
+        let now = request.received_at;
         let client = self.store().find_client(authentication.client_id()).await?;
-        let (client, secret) = authentication.authenticate(client, now, self.config())?;
-        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secrets().get(secret)) {
+        let client = authentication.authenticate(client, now, self.config())?;
+        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
             uses.secret(secret, now);
         }
         Ok(client)

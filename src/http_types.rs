@@ -3,11 +3,11 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, request::Parts};
 use time::OffsetDateTime;
 
-use crate::{Reply, Request};
+use crate::{Reply, Request, Source};
 
 impl<'a> Request<'a> {
-    /// The method, the path, the query and all header fields of an `http::Request` that arrived at this time. Its body is
-    /// still to be added, by [`body`](Self::body) or [`oversized_body`](Self::oversized_body).
+    /// The method, the path, the query and all header fields of an `http::Request` that arrived at this time, and the
+    /// [`Source`](crate::Source) that is in its extensions, if one is. Its body is still to be added, by [`body`](Self::body) or [`oversized_body`](Self::oversized_body).
     ///
     /// ```
     /// use client_credentials::{Request, now};
@@ -18,7 +18,9 @@ impl<'a> Request<'a> {
     /// ```
     pub fn from_parts(parts: &'a Parts, received_at: impl Into<OffsetDateTime>) -> Self {
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        Self::new(parts.method.as_str(), received_at).path(parts.uri.path()).query(parts.uri.query()).headers(headers)
+        let source = parts.extensions.get().map(|Source(address)| *address);
+        let request = Self::new(parts.method.as_str(), received_at).path(parts.uri.path()).query(parts.uri.query());
+        request.source(source).headers(headers)
     }
 }
 
@@ -69,8 +71,10 @@ mod tests {
             .header("Content-Type", "text/plain")
             .header("Content-Type", "application/json")
             .header("If-Match", "\"1\"");
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let address = [192, 0, 2, 1].into();
+        let (parts, ()) = request.extension(Source(address)).body(()).unwrap().into_parts();
         let request = Request::from_parts(&parts, now());
+        assert_eq!(request.source, Some(address));
         assert_eq!((request.method, request.path, request.query), ("PUT", "/client/a%20b", Some("x=%20&y")));
         assert!(matches!(request.authorization, Field::Once(b"Basic \xFF")));
         assert!(matches!(request.content_type, Field::Repeated));

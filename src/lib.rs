@@ -75,6 +75,9 @@ pub use remote::http_client_builder;
 pub use remote::{HttpClient, IntrospectionVerifier, JwksVerifier};
 pub use reply::Reply;
 pub use request::Request;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use request::Source;
 /// The crate whose `Client` is an [`HttpClient`].
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]

@@ -1,6 +1,6 @@
 //! What arrives: the parts of an HTTP request that the endpoints look at, borrowed from the host.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use time::OffsetDateTime;
 
@@ -28,7 +28,15 @@ pub struct Request<'a> {
     /// `None` when it was too long to be read.
     pub(crate) body: Option<&'a [u8]>,
     pub(crate) received_at: OffsetDateTime,
+    pub(crate) source: Option<IpAddr>,
 }
+
+/// Where a request comes from, as an extension of an `http::Request`: see [`Request::source`].
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it is an address and nothing else")]
+pub struct Source(pub IpAddr);
 
 /// A header field that may stand in a request only once.
 #[derive(Clone, Copy)]
@@ -70,6 +78,7 @@ impl<'a> Request<'a> {
             if_none_match: Field::Absent,
             body: Some(&[]),
             received_at: received_at.into(),
+            source: None,
         }
     }
 
@@ -87,6 +96,17 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn query(self, query: impl Into<Option<&'a str>>) -> Self {
         Self { query: query.into(), ..self }
+    }
+
+    /// The address that the request comes from, by which failed authentications are counted and which logs name.
+    ///
+    /// Only the host knows it: the peer of the connection, or behind a proxy what that proxy says. A header that a client can
+    /// set by itself lets it appear as anybody. For `AuthorizationService` put it into the
+    /// extensions of the request, as a `Source`.
+    #[must_use]
+    #[inline]
+    pub fn source(self, source: impl Into<Option<IpAddr>>) -> Self {
+        Self { source: source.into(), ..self }
     }
 
     /// All header fields of the request, in any case. Give every one of them, repeated ones too: the endpoints pick what

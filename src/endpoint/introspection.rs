@@ -118,7 +118,7 @@ async fn authorize_client<S: ClientStore, T>(
     client_secret: Option<Decoded<'_>>,
 ) -> Result<Asker, Error> {
     let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
-    let client = server.authenticate(&authentication, request.received_at).await?;
+    let client = server.authenticate(&authentication, request).await?.client().clone();
     let may_all = Authorization::new(client.global().clone(), []).holds(None, &[INTROSPECTION]);
     match server.config().introspection_restricted() {
         _ if may_all => Ok(Asker::OfAny),

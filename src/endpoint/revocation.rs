@@ -59,7 +59,7 @@ where
     let asked = async {
         let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
         let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
-        let client = server.authenticate(&authentication, now).await?;
+        let client = server.authenticate(&authentication, request).await?.client().clone();
         Ok((token.ok_or(Error::MissingParameter("token"))?, client))
     };
     let (token, client) =

@@ -58,10 +58,10 @@ where
     T: TokenIssuer,
 {
     let config = server.config();
-    let request = TokenRequest::parse(request, config)?; //                     §4.4.2
-    let client = server.store().find_client(request.client_id()).await?;
-    let request = request.authenticate(client, config)?; //                     §2.3
-    note_secret(server, &request);
+    let parsed = TokenRequest::parse(request, config)?; //                      §4.4.2
+    let client = server.authenticate(parsed.authentication(), request).await?; // §2.3
+    let request = parsed.authenticated(client);
+    record_retiring_secret(server, &request);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
     let access_token = server.issuer().issue(request.claims()).await?; //       §1.4
@@ -89,11 +89,8 @@ fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_
     }
 }
 
-/// Notes that a secret was used, and tells the audit when its client has not changed over to the current one yet.
-fn note_secret<S, T>(server: &AuthorizationServer<S, T>, request: &AuthenticatedRequest<'_>) {
-    if let (Some(uses), Some(secret)) = (server.uses(), request.client_secret()) {
-        uses.secret(secret, request.received_at());
-    }
+/// Tells the audit when a client has not changed over to its current secret yet.
+fn record_retiring_secret<S, T>(server: &AuthorizationServer<S, T>, request: &AuthenticatedRequest<'_>) {
     if let Some(secret) = request.retiring_secret().filter(|_| server.is_audited()) {
         let (client_id, id) = (Some(request.client().client_id().as_str()), secret.id());
         let event = AuditEvent::new(request.received_at(), AuditAction::UseRetiringSecret);

@@ -5,15 +5,13 @@ use time::OffsetDateTime;
 use super::TokenResponse;
 use crate::{
     AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, StoredSecret, TenantName,
-    client::Grant, form::Decoded, scope::ScopeToken,
+    authentication::AuthenticatedClient, client::Grant, form::Decoded, scope::ScopeToken,
 };
 
 /// A token request whose client has proven who it is.
 #[derive(Debug)]
 pub struct AuthenticatedRequest<'a> {
-    client: Arc<Client>,
-    /// Its place among the client's.
-    secret: usize,
+    client: AuthenticatedClient,
     scope: Option<Decoded<'a>>,
     audience: Vec<Decoded<'a>>,
     received_at: OffsetDateTime,
@@ -28,19 +26,18 @@ pub struct AuthorizedRequest {
 
 impl<'a> AuthenticatedRequest<'a> {
     pub(super) const fn new(
-        client: Arc<Client>,
-        secret: usize,
+        client: AuthenticatedClient,
         scope: Option<Decoded<'a>>,
         audience: Vec<Decoded<'a>>,
         received_at: OffsetDateTime,
     ) -> Self {
-        Self { client, secret, scope, audience, received_at }
+        Self { client, scope, audience, received_at }
     }
 
     /// The client that is asking.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.client
+        self.client.client()
     }
 
     /// When the request arrived.
@@ -52,24 +49,25 @@ impl<'a> AuthenticatedRequest<'a> {
     /// The secret by which the client has proven itself.
     #[must_use]
     pub fn client_secret(&self) -> Option<&StoredSecret> {
-        self.client.client_secrets().get(self.secret)
+        self.client.client_secret()
     }
 
     /// The same, if it is not the client's current one but one that is about to end.
     #[must_use]
     pub fn retiring_secret(&self) -> Option<&StoredSecret> {
-        self.client_secret().filter(|_| self.secret > 0)
+        self.client.retiring_secret()
     }
 
     /// The tenants for which a store has to say whether they exist: those that the scope names, that are not assigned to
     /// the client, and that are open to it all the same by [`TENANT_ACCESS`](crate::TENANT_ACCESS).
     #[must_use]
     pub fn unassigned_tenants(&self) -> Vec<TenantName> {
-        if !self.client.seacatauth_credentials() || !self.client.has_access_to_all_tenants() {
+        let client = self.client();
+        if !client.seacatauth_credentials() || !client.has_access_to_all_tenants() {
             return Vec::new();
         }
         let named = |token| match ScopeToken::parse(token) {
-            ScopeToken::Tenant(name) if self.client.assigned(name).is_none() => TenantName::parse(name).ok(),
+            ScopeToken::Tenant(name) if client.assigned(name).is_none() => TenantName::parse(name).ok(),
             _ => None,
         };
         self.requested().map(|scope| distinct(scope).filter_map(named).collect()).unwrap_or_default()
@@ -83,7 +81,7 @@ impl<'a> AuthenticatedRequest<'a> {
     /// # Errors
     /// When the client may not use the grant, or may not have all of the scope or of the audience.
     pub fn authorize(self, existing: &[TenantName], config: &Config) -> Result<AuthorizedRequest, Error> {
-        let client = &*self.client;
+        let client = self.client();
         if !client.seacatauth_credentials() {
             return Err(Error::GrantNotEnabled);
         }
@@ -107,7 +105,7 @@ impl<'a> AuthenticatedRequest<'a> {
 
     /// Works out what the client gets (§3.3).
     fn grant(&self, existing: &[TenantName], config: &Config) -> Result<Arc<Grant>, Error> {
-        let client = &*self.client;
+        let client = self.client();
         if !self.audience.iter().all(|api| client.may_name(api)) {
             return Err(Error::TargetNotAllowed);
         }
@@ -149,7 +147,7 @@ impl<'a> AuthenticatedRequest<'a> {
 
     /// What was asked for, or what counts in its place (§3.3).
     fn requested(&self) -> Option<&str> {
-        self.scope.as_deref().or_else(|| self.client.default_scope().map(Scope::as_str))
+        self.scope.as_deref().or_else(|| self.client().default_scope().map(Scope::as_str))
     }
 }
 

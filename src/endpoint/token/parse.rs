@@ -4,7 +4,11 @@ use time::OffsetDateTime;
 
 use super::{super::form_post, AuthenticatedRequest};
 use crate::{
-    Client, Config, Error, Request, authentication::ClientAuthentication, form, form::Decoded, scope::is_scope,
+    Client, Config, Error, Request,
+    authentication::{AuthenticatedClient, ClientAuthentication},
+    form,
+    form::Decoded,
+    scope::is_scope,
 };
 
 /// An access token request (RFC 6749 §4.4.2) that is well-formed, from a client that nobody has checked yet.
@@ -61,8 +65,17 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// When these are not the credentials of this client; a client that is not the one asked for counts as unknown.
     pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {
-        let (client, secret) = self.authentication.authenticate(client, self.received_at, config)?;
-        Ok(AuthenticatedRequest::new(client, secret, self.scope, self.audience, self.received_at))
+        let client = self.authentication.authenticate(client, self.received_at, config)?;
+        Ok(self.authenticated(client))
+    }
+
+    pub(super) const fn authentication(&self) -> &ClientAuthentication<'a> {
+        &self.authentication
+    }
+
+    /// The same once its client has proven who it is.
+    pub(super) fn authenticated(self, client: AuthenticatedClient) -> AuthenticatedRequest<'a> {
+        AuthenticatedRequest::new(client, self.scope, self.audience, self.received_at)
     }
 }
 
