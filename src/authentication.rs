@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AuthorizationServer, Client, ClientStore, Config, Error, Request, StoredSecret, TokenEndpointAuthMethod,
-    client::is_client_id, form::Decoded, request::Field,
+    client::is_client_id, form::Decoded, observe, request::Field,
 };
 use basic::BasicCredentials;
 
@@ -137,7 +137,10 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
-        let client = self.store().find_client(authentication.client_id()).await?;
+        let client = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
+        if let Some(client) = &client {
+            observe::client(client.client_id().as_str());
+        }
         let looked_at = self.are_misspellings_noted().then(|| client.clone());
         let client = authentication.authenticate(client, now, self.config()).map_err(|cause| match looked_at {
             Some(client) => misspelling::told_from(cause, authentication, client.as_deref(), request),

@@ -20,6 +20,7 @@ mod form;
 mod http_types;
 mod issuer;
 mod json;
+mod observe;
 mod provisioning;
 mod random;
 #[cfg(feature = "remote")]
@@ -61,6 +62,9 @@ pub use issuer::{
     AnySigner, AnyTokenIssuer, AnyTokenVerifier, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer,
     PublicJwk, SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use observe::describe_metrics;
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
 /// The crate whose connections [`RedisStore`] takes.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, uses::Uses,
+    RandomSource, observe, uses::Uses,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -144,7 +144,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
         let Some(uses) = &self.uses else { return Ok(()) };
         let noted = uses.all();
         if !noted.is_empty() {
-            self.store.record_uses(&noted).await?;
+            observe::store("record_uses", self.store.record_uses(&noted)).await?;
             uses.forget(noted);
         }
         Ok(())

@@ -553,6 +553,28 @@ fn axum_answers() {
 }
 
 #[test]
+#[cfg(feature = "metrics")]
+fn metrics_counts_what_it_answers() {
+    let mut command = example("metrics");
+    command.arg("127.0.0.1:0");
+    let running = Running::start(command, "http://");
+    let address = running.line("http://").strip_suffix("/openidconnect/token").unwrap().parse().unwrap();
+    let form = "grant_type=client_credentials";
+    common::basic("billing", "an-example-that-nobody-should-use", form).send(address, PATH).granted(None);
+    common::basic("billing", "wrong", form).send(address, PATH).refused(401, "invalid_client");
+    let scraped = common::request("GET", "/metrics").send(address, "/metrics");
+    let text = String::from_utf8_lossy(&scraped.raw);
+    for line in [
+        "client_credentials_tokens_issued_total 1",
+        r#"client_credentials_requests_total{endpoint="token",status="200"} 1"#,
+        r#"client_credentials_refusals_total{endpoint="token",cause="wrong_secret"} 1"#,
+        r#"client_credentials_request_duration_seconds_bucket{endpoint="token",le="+Inf"} 2"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
 fn hyper_and_actix_answer() {
     for name in ["hyper", "actix"] {
         let mut command = example(name);
