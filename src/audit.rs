@@ -1,14 +1,20 @@
 //! What an operator has to be able to find out afterwards: who did what, to which client, and what came of it.
 
+mod chain;
+mod log;
 #[cfg(feature = "tracing")]
 mod tracing_sink;
+mod verify;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::Error;
+pub use chain::{AuditHead, AuditKey};
+pub use log::AuditLog;
 #[cfg(feature = "tracing")]
 pub use tracing_sink::TracingSink;
+pub use verify::{AuditLogError, verify_audit_log};
 
 /// Takes the events of a server; the host gives it to [`AuthorizationServer::with_audit_sink`].
 ///

@@ -43,7 +43,7 @@ pub use administrator::Administrator;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use audit::TracingSink;
-pub use audit::{AuditAction, AuditEvent, AuditSink};
+pub use audit::{AuditAction, AuditEvent, AuditHead, AuditKey, AuditLog, AuditLogError, AuditSink, verify_audit_log};
 pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, TokenEndpointAuthMethod};
 pub use clock::now;
 pub use config::{Config, ConfigError};
