@@ -6,6 +6,8 @@ mod log;
 mod tracing_sink;
 mod verify;
 
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -40,6 +42,13 @@ pub trait AuditSink: Send + Sync {
     /// wrong place, where a client's identifier belongs, is left out when no client has it; where a call is refused before
     /// anything is looked up, it stands there as it came.
     fn record(&self, event: &AuditEvent<'_>);
+}
+
+/// For a sink that the host looks at too.
+impl<S: AuditSink + ?Sized> AuditSink for Arc<S> {
+    fn record(&self, event: &AuditEvent<'_>) {
+        (**self).record(event);
+    }
 }
 
 /// Something that was done, or was refused or failed.

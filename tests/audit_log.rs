@@ -262,40 +262,31 @@ impl Disk {
     }
 }
 
-/// A log that a test and a server share.
-struct Shared<W>(Arc<AuditLog<W>>);
-
-impl<W: Write + Send> AuditSink for Shared<W> {
-    fn record(&self, event: &client_credentials::AuditEvent<'_>) {
-        self.0.record(event);
-    }
-}
-
 #[tokio::test]
 async fn what_could_not_be_written_is_told_and_tried_again() {
     let disk = Disk::default();
     let log = Arc::new(AuditLog::new(disk.clone(), key()));
     disk.more(1000);
-    record(Shared(log.clone()), names(5)).await;
+    record(log.clone(), names(5)).await;
     assert_eq!(log.failure(), Some(io::ErrorKind::StorageFull));
     assert_eq!((disk.written().len(), log.head().count()), (1000, 5));
     assert!(verify(&disk.written(), Some(&key())).is_err(), "it ends in the middle of a line");
     assert!(log.flush().is_err());
 
     disk.more(usize::MAX / 2);
-    record(Shared(log.clone()), names(1)).await;
+    record(log.clone(), names(1)).await;
     assert_eq!(log.failure(), None);
     assert_eq!(verify(&disk.written(), Some(&key())).unwrap(), log.head());
     assert_eq!(log.head().count(), 6);
 
     // More than waits: what is lost is counted, and the chain has no gap.
     disk.more(0);
-    record(Shared(log.clone()), names(5000)).await;
+    record(log.clone(), names(5000)).await;
     let waiting = log.head().count() - 6;
     assert!(waiting < 5000 && log.lost() == 5000 - waiting);
     disk.more(usize::MAX / 2);
     log.flush().unwrap();
-    record(Shared(log.clone()), names(1)).await;
+    record(log.clone(), names(1)).await;
     let written = disk.written();
     assert_eq!(verify(&written, Some(&key())).unwrap().count(), 7 + waiting);
     let last: serde_json::Value =
@@ -330,7 +321,7 @@ fn many_threads_make_one_chain() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                runtime.block_on(record(Shared(log.clone()), names(100)));
+                runtime.block_on(record(log.clone(), names(100)));
             });
         }
     });
