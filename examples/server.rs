@@ -43,7 +43,7 @@ use client_credentials::PostgresStore;
 #[cfg(feature = "sqlite")]
 use client_credentials::SqliteStore;
 use client_credentials::{
-    AnyClientRegistry, AnySigner, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer,
+    AnyClientRegistry, AnySigner, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditLog, AuditSink, AuthorizationServer,
     AuthorizationService, Client, ClientRegistry, ClientSecret, Config, Endpoint, Endpoints, Error as Cause, JwtIssuer,
     KeySet, MemoryStore, OpaqueIssuer, Provisioning, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm,
     SigningKey, Stores, TokenIssuer as _, TokenStore, now,
@@ -65,6 +65,10 @@ struct Arguments {
     /// by default the file `clients.db` in the folder of `--state`, or memory without the feature `sqlite`.
     #[arg(long, value_name = "DATABASE")]
     database: Option<Database>,
+    /// Where events are written to, beside the standard error: a file that shows whether somebody has changed it. See
+    /// `examples/audit_log.rs`, which checks it.
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
     /// Plain HTTP instead of HTTPS, for behind a proxy.
     #[arg(long)]
     http: bool,
@@ -155,7 +159,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     // The first is the one that signs.
     let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
-    let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log).with_uses_noted());
+    let audit = arguments
+        .audit
+        .as_deref()
+        .map(|path| AuditLog::open(path, None).map_err(|error| format!("{}: {error}", path.display())).map(Arc::new));
+    let audit = audit.transpose()?;
+    let server = AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log(audit.clone()));
+    let server = Arc::new(server.with_uses_noted().with_misspellings_noted());
 
     // Last of all that can fail, since a secret that is made now is shown only now.
     let demo = fill(&server, clients.as_ref()).await?;
@@ -185,12 +195,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new().fallback_service(service).layer(map_response(log_source)).into_make_service();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
-    tokio::spawn(tidy(server.clone(), tokens));
+    tokio::spawn(tidy(server.clone(), tokens, audit.clone()));
     match certificate {
         Some((_, tls)) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(app).await?,
         None => axum_server::from_tcp(listener)?.handle(handle).serve(app).await?,
     }
     server.record_uses().await?;
+    audit.map_or(Ok(()), |audit| audit.sync())?;
     println!("Stopped.");
     Ok(())
 }
@@ -203,12 +214,15 @@ async fn log_source(response: Response) -> Response {
     response
 }
 
-/// Each event as a line of JSON.
-struct Log;
+/// Each event as a line of JSON, with its diagnosis, and in the audit log if there is one.
+struct Log(Option<Arc<AuditLog>>);
 
 impl AuditSink for Log {
     fn record(&self, event: &AuditEvent<'_>) {
         log(&serde_json::to_string(event).unwrap_or_default());
+        if let Some(audit) = &self.0 {
+            audit.record(event);
+        }
     }
 }
 
@@ -288,12 +302,16 @@ async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Option<
     Ok(Some(setup.create_client(client).await?.1))
 }
 
-/// Clears expired tokens away, so that a database does not grow forever, and writes down what was used.
-async fn tidy(server: Arc<Server>, tokens: AnyTokenStore) {
+/// Clears expired tokens away, so that a database does not grow forever, writes down what was used, and puts the audit log onto
+/// the disk.
+async fn tidy(server: Arc<Server>, tokens: AnyTokenStore, audit: Option<Arc<AuditLog>>) {
     let mut interval = tokio::time::interval(Duration::from_secs(60));
     loop {
         interval.tick().await;
         if let Err(error) = server.record_uses().await {
+            log(&error);
+        }
+        if let Some(Err(error)) = audit.as_ref().map(|audit| audit.sync()) {
             log(&error);
         }
         while matches!(tokens.purge_expired(now(), 10_000).await, Ok(10_000)) {}

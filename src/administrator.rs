@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AuditAction, AuditEvent, Authorization, AuthorizationServer, Client, ClientBuilder, ClientId, ClientRegistry,
-    ClientSecret, Error, Resources, Role, RoleId, TenantName, TokenStore, Updated, Version,
+    ClientSecret, Error, Resources, Role, RoleId, TenantName, TokenStore, Updated, Version, observe,
 };
 
 /// Whoever sets clients up: the calls of the management endpoint as plain methods, for hosts that want no HTTP.
@@ -151,7 +151,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When the store fails.
     pub async fn create_first_administrator(&self) -> Result<Option<(Client, ClientSecret)>, Error> {
-        if self.server.store().list_clients("", 0, 1).await?.1 > 0 {
+        if observe::store("list_clients", self.server.store().list_clients("", 0, 1)).await?.1 > 0 {
             return Ok(None);
         }
         let client = Client::builder("administrator").client_name("The first administrator");
@@ -166,7 +166,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
 
 impl<S: ClientRegistry, T> Administrator<'_, S, T> {
     pub(crate) async fn find(&self, client_id: &ClientId) -> Result<(Client, Version), Error> {
-        self.server.store().read(client_id).await?.ok_or(Error::NotFound("client"))
+        observe::store("read", self.server.store().read(client_id)).await?.ok_or(Error::NotFound("client"))
     }
 
     /// Changes a client: the one of this version, or else the one that there is, after whatever others have changed meanwhile.
@@ -182,7 +182,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
                 return Err(Error::StaleVersion);
             }
             let client = change(client)?.build()?;
-            match self.server.store().update(client.clone(), version).await? {
+            match observe::store("update", self.server.store().update(client.clone(), version)).await? {
                 Updated::Done(version) => return Ok((client, version)),
                 Updated::Unknown => return Err(Error::NotFound("client")),
                 Updated::Stale if only.is_some() => return Err(Error::StaleVersion),
@@ -200,7 +200,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
     pub async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, Error> {
         // First what is not written down yet: what is written down meanwhile is then in one of the two at least.
         let noted = self.server.uses().map(|uses| uses.noted(ids)).unwrap_or_default();
-        let mut uses = self.server.store().last_uses(ids).await?;
+        let mut uses = observe::store("last_uses", self.server.store().last_uses(ids)).await?;
         uses.iter_mut().zip(noted).for_each(|(kept, noted)| *kept = noted.max(*kept));
         Ok(uses)
     }
@@ -211,7 +211,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
             return Ok(Role::superuser());
         }
         let tenant = id.tenant().map(TenantName::parse).transpose().map_err(|_| Error::NotFound("role"))?;
-        let roles = self.server.store().list_roles(tenant.as_ref()).await?;
+        let roles = observe::store("list_roles", self.server.store().list_roles(tenant.as_ref())).await?;
         roles.into_iter().find(|role| role.id() == id).ok_or(Error::NotFound("role"))
     }
 }

@@ -1,9 +1,22 @@
 //! What an operator has to be able to find out afterwards: who did what, to which client, and what came of it.
 
+mod chain;
+mod log;
+#[cfg(feature = "tracing")]
+mod tracing_sink;
+mod verify;
+
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::Error;
+pub use chain::{AuditHead, AuditKey};
+pub use log::AuditLog;
+#[cfg(feature = "tracing")]
+pub use tracing_sink::TracingSink;
+pub use verify::{AuditLogError, verify_audit_log};
 
 /// Takes the events of a server; the host gives it to [`AuthorizationServer::with_audit_sink`].
 ///
@@ -31,10 +44,17 @@ pub trait AuditSink: Send + Sync {
     fn record(&self, event: &AuditEvent<'_>);
 }
 
+/// For a sink that the host looks at too.
+impl<S: AuditSink + ?Sized> AuditSink for Arc<S> {
+    fn record(&self, event: &AuditEvent<'_>) {
+        (**self).record(event);
+    }
+}
+
 /// Something that was done, or was refused or failed.
 ///
 /// It serializes to an object with the members `time` (RFC 3339), `actor`, `action`, `client_id`, `target` (those that there
-/// are), `outcome` (`success`, `refused` or `failed`) and `cause`.
+/// are), `outcome` (`success`, `refused` or `failed`), and where it is not a success `cause` and `diagnosis`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
@@ -156,11 +176,17 @@ impl AuditEvent<'_> {
             Some(_) => "refused",
         }
     }
+
+    /// What to look at, if it was not done: the [diagnosis](Error::diagnosis) of the cause.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&'static str> {
+        self.cause.map(Error::diagnosis)
+    }
 }
 
 impl Serialize for AuditEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut event = serializer.serialize_struct("AuditEvent", 7)?;
+        let mut event = serializer.serialize_struct("AuditEvent", 8)?;
         event.serialize_field("time", &self.time.format(&Rfc3339).unwrap_or_default())?;
         for (name, value) in [("actor", self.actor), ("client_id", self.client_id), ("target", self.target)] {
             if let Some(value) = value {
@@ -171,42 +197,8 @@ impl Serialize for AuditEvent<'_> {
         event.serialize_field("outcome", self.outcome())?;
         if let Some(cause) = self.cause {
             event.serialize_field("cause", &cause.to_string())?;
+            event.serialize_field("diagnosis", cause.diagnosis())?;
         }
         event.end()
-    }
-}
-
-/// Gives events to `tracing`, with the target `client_credentials::audit`: what was refused as a warning, what failed as an
-/// error, and all else as information.
-#[cfg(feature = "tracing")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct TracingSink;
-
-#[cfg(feature = "tracing")]
-impl TracingSink {
-    /// The sink.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
-    }
-}
-
-#[cfg(feature = "tracing")]
-impl AuditSink for TracingSink {
-    fn record(&self, event: &AuditEvent<'_>) {
-        let AuditEvent { time: _, actor, action, client_id, target, cause } = *event;
-        let (outcome, cause) = (event.outcome(), cause.map(tracing::field::display));
-        macro_rules! emit {
-            ($level:ident) => {
-                tracing::$level!(target: "client_credentials::audit", actor, ?action, client_id, target, outcome, cause)
-            };
-        }
-        match (outcome, action) {
-            ("failed", _) => emit!(error),
-            ("success", action) if action != AuditAction::UseRetiringSecret => emit!(info),
-            _ => emit!(warn),
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod basic;
 pub(crate) mod bearer;
+mod misspelling;
 mod token;
 
 use std::{fmt, sync::Arc};
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AuthorizationServer, Client, ClientStore, Config, Error, Request, StoredSecret, TokenEndpointAuthMethod,
-    client::is_client_id, form::Decoded, request::Field,
+    client::is_client_id, form::Decoded, observe, request::Field,
 };
 use basic::BasicCredentials;
 
@@ -46,6 +47,7 @@ impl<'a> ClientAuthentication<'a> {
             {
                 Ok(Self::Post { client_id, client_secret })
             }
+            (None, Some(_), Some(secret)) if secret.ends_with(['\n', '\r']) => Err(Error::LineEndInCredentials),
             (None, Some(_), Some(_)) => Err(Error::MalformedCredentials),
             (None, None, Some(_)) => Err(Error::MissingParameter("client_id")),
             (None, _, None) => Err(Error::NoAuthentication),
@@ -135,8 +137,15 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
-        let client = self.store().find_client(authentication.client_id()).await?;
-        let client = authentication.authenticate(client, now, self.config())?;
+        let client = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
+        if let Some(client) = &client {
+            observe::client(client.client_id().as_str());
+        }
+        let looked_at = self.are_misspellings_noted().then(|| client.clone());
+        let client = authentication.authenticate(client, now, self.config()).map_err(|cause| match looked_at {
+            Some(client) => misspelling::told_from(cause, authentication, client.as_deref(), request),
+            None => cause,
+        })?;
         if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
             uses.secret(secret, now);
         }

@@ -1,5 +1,11 @@
 //! What can go wrong, and the one table that says how much of it the client is told.
 
+mod diagnosis;
+mod misspelling;
+mod name;
+
+pub use misspelling::Misspelling;
+
 use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc};
 
 use serde::Serialize;
@@ -53,6 +59,15 @@ pub enum Error {
     /// The client credentials are malformed.
     #[error("the client credentials are malformed")]
     MalformedCredentials,
+    /// The client credentials in the Authorization header have a `%` that encodes nothing.
+    #[error("the client credentials in the Authorization header have a `%` that encodes nothing")]
+    BarePercent,
+    /// The client credentials in the Authorization header are not UTF-8.
+    #[error("the client credentials in the Authorization header are not UTF-8")]
+    CredentialsNotUtf8,
+    /// The client credentials have a line end in them.
+    #[error("the client credentials have a line end in them")]
+    LineEndInCredentials,
     /// The grant type is not supported.
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
@@ -93,6 +108,10 @@ pub enum Error {
     /// The secret is wrong.
     #[error("the secret is wrong")]
     WrongSecret,
+    /// The secret is wrong as it came, and would be right spelt otherwise; told from [`WrongSecret`](Self::WrongSecret) only with
+    /// [`AuthorizationServer::with_misspellings_noted`](crate::AuthorizationServer::with_misspellings_noted).
+    #[error("the secret is wrong as it came: {0}")]
+    MisspelledSecret(Misspelling),
     /// The secret is right but has expired.
     #[error("the secret is right but has expired")]
     ExpiredSecret,
@@ -217,13 +236,17 @@ impl Error {
             Self::MissingParameter(_)    => (400, InvalidRequest, "a required parameter is missing"),
             Self::SeveralAuthentications => (400, InvalidRequest, "the client must authenticate in one way only"),
             Self::ClientIdMismatch       => (400, InvalidRequest, "client_id differs from the Authorization header"),
-            Self::MalformedCredentials   => (400, InvalidRequest, "the client credentials are malformed"),
+            Self::MalformedCredentials
+            | Self::BarePercent
+            | Self::CredentialsNotUtf8
+            | Self::LineEndInCredentials => (400, InvalidRequest, "the client credentials are malformed"),
             Self::UnsupportedGrantType   => (400, UnsupportedGrantType, "the only grant type here is client_credentials"),
             Self::NoAuthentication
             | Self::UnsupportedScheme
             | Self::UnknownClient
             | Self::NoSecretRegistered
             | Self::WrongSecret
+            | Self::MisspelledSecret(_)
             | Self::ExpiredSecret
             | Self::WrongMethod          => (401, InvalidClient, "client authentication failed"),
             Self::GrantNotEnabled        => (400, UnauthorizedClient, "the client may not use this grant type"),

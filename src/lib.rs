@@ -20,6 +20,7 @@ mod form;
 mod http_types;
 mod issuer;
 mod json;
+mod observe;
 mod provisioning;
 mod random;
 #[cfg(feature = "remote")]
@@ -42,7 +43,7 @@ pub use administrator::Administrator;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use audit::TracingSink;
-pub use audit::{AuditAction, AuditEvent, AuditSink};
+pub use audit::{AuditAction, AuditEvent, AuditHead, AuditKey, AuditLog, AuditLogError, AuditSink, verify_audit_log};
 pub use client::{Client, ClientBuilder, ClientError, ClientId, StoredSecret, TokenEndpointAuthMethod};
 pub use clock::now;
 pub use config::{Config, ConfigError};
@@ -52,7 +53,7 @@ pub use endpoint::{
     handle_management_request, handle_metadata_request, handle_request, handle_revocation_request,
     handle_token_request,
 };
-pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Name};
+pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Misspelling, Name};
 /// The crate whose requests and responses an [`HttpClient`] takes and gives.
 #[cfg(feature = "remote")]
 #[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
@@ -61,6 +62,9 @@ pub use issuer::{
     AnySigner, AnyTokenIssuer, AnyTokenVerifier, Jwks, JwtIssuer, JwtVerifier, KeyError, KeySet, OpaqueIssuer,
     PublicJwk, SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use observe::describe_metrics;
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use random::RandomSource;
 /// The crate whose connections [`RedisStore`] takes.

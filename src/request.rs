@@ -29,6 +29,9 @@ pub struct Request<'a> {
     pub(crate) body: Option<&'a [u8]>,
     pub(crate) received_at: OffsetDateTime,
     pub(crate) source: Option<IpAddr>,
+    /// The path of the endpoint that it was routed to, as the host has set it.
+    #[cfg(feature = "tracing")]
+    pub(crate) route: Option<&'a str>,
 }
 
 /// Where a request comes from, as an extension of an `http::Request`: see [`Request::source`].
@@ -79,6 +82,8 @@ impl<'a> Request<'a> {
             body: Some(&[]),
             received_at: received_at.into(),
             source: None,
+            #[cfg(feature = "tracing")]
+            route: None,
         }
     }
 
@@ -89,6 +94,16 @@ impl<'a> Request<'a> {
     #[inline]
     pub const fn path(self, path: &'a str) -> Self {
         Self { path, ..self }
+    }
+
+    /// That it was routed to the endpoint at this path, for the span of the request.
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody asks"))]
+    pub(crate) const fn routed_to(self, path: &'a str) -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            route: Some(path),
+            ..self
+        }
     }
 
     /// The query of the URL, without the `?`, if there is one.

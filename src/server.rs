@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, uses::Uses,
+    RandomSource, observe, uses::Uses,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -29,12 +29,21 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     audit: Option<Arc<dyn AuditSink>>,
     random: RandomSource,
     uses: Option<Arc<Uses>>,
+    are_misspellings_noted: bool,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Puts the parts together.
     pub fn new(store: S, issuer: T, config: Config) -> Self {
-        Self { store, issuer, config, audit: None, random: RandomSource::default(), uses: None }
+        Self {
+            store,
+            issuer,
+            config,
+            audit: None,
+            random: RandomSource::default(),
+            uses: None,
+            are_misspellings_noted: false,
+        }
     }
 
     /// Gives the events of this server to a sink. Without one they are not recorded.
@@ -56,6 +65,18 @@ impl<S, T> AuthorizationServer<S, T> {
     #[must_use]
     pub fn with_uses_noted(self) -> Self {
         Self { uses: Some(Arc::default()), ..self }
+    }
+
+    /// Looks, whenever a client cannot be authenticated, at what else its secret may have been meant to be: not encoded, encoded
+    /// twice, with spaces or quotes around it, and so on. Where that is the right one, the [cause](Error::MisspelledSecret) says so,
+    /// and so do its [diagnosis](Error::diagnosis) and the audit; a secret that has ended while others are live is told as expired.
+    ///
+    /// It lets nobody in, and no answer changes by it. Every failed authentication takes some more SHA-256 of what was presented, as
+    /// many for an unknown client as for a known one; secrets of the class [`Chosen`](crate::SecretClass::Chosen), which are slow to
+    /// verify, are never tried again.
+    #[must_use]
+    pub fn with_misspellings_noted(self) -> Self {
+        Self { are_misspellings_noted: true, ..self }
     }
 
     /// Where clients are looked up.
@@ -80,6 +101,10 @@ impl<S, T> AuthorizationServer<S, T> {
     /// What is noted of uses, if anything is.
     pub(crate) fn uses(&self) -> Option<&Uses> {
         self.uses.as_deref()
+    }
+
+    pub(crate) const fn are_misspellings_noted(&self) -> bool {
+        self.are_misspellings_noted
     }
 
     /// Whether anything takes the events of this server: what only an event needs, need not be found out otherwise.
@@ -119,7 +144,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
         let Some(uses) = &self.uses else { return Ok(()) };
         let noted = uses.all();
         if !noted.is_empty() {
-            self.store.record_uses(&noted).await?;
+            observe::store("record_uses", self.store.record_uses(&noted)).await?;
             uses.forget(noted);
         }
         Ok(())

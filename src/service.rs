@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Error, Reply, Request, TokenIssuer, TokenStore,
-    TokenVerifier, handle_request, http_types::into_response, now,
+    TokenVerifier, handle_request, http_types::into_response, now, observe,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
@@ -121,7 +121,10 @@ where
         match body {
             Ok(body) => handle_request(server, endpoints, &request.body(&body)).await,
             Err(body::NotRead::TooLong) => handle_request(server, endpoints, &request.oversized_body()).await,
-            Err(body::NotRead::BrokenOff) => Reply::error(Error::IncompleteBody, server.config()),
+            Err(body::NotRead::BrokenOff) => {
+                let reply = || Reply::error(Error::IncompleteBody, server.config());
+                observe::answer_now(endpoints.find(request.path), &request, reply)
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What the sink for `tracing` gives to whoever listens.
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::{
     io::{self, Write},
@@ -46,7 +46,14 @@ fn tracing_gets_each_event_at_its_level() {
         });
     });
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+    let audit = text.lines().map(str::trim_start).filter(|line| line.contains("client_credentials::audit"));
+    let audit: Vec<_> = audit.map(|line| line.split_once(" diagnosis=").unwrap_or((line, ""))).collect();
+    let (lines, diagnoses): (Vec<_>, Vec<_>) = audit.into_iter().unzip();
+    assert!(diagnoses[..2] == ["", ""] && diagnoses[3].contains("look at the client_id"), "{diagnoses:?}");
+    // What is recorded in a request is in its span.
+    assert!(lines[3].starts_with("WARN request{") && lines[3].contains("http.request.method=\"POST\""), "{lines:?}");
+    let at = |line: &str| line.find("client_credentials::audit").unwrap();
+    let lines: Vec<_> = lines.iter().map(|line| [&line[..5], &line[at(line)..]].concat()).collect();
     let expected = [
         "INFO client_credentials::audit: actor=\"setup\" action=CreateClient client_id=\"billing\" outcome=\"success\"",
         "INFO client_credentials::audit: actor=\"setup\" action=DeleteClient client_id=\"billing\" outcome=\"success\"",

@@ -541,6 +541,48 @@ fn server_says_what_is_wrong_with_its_files() {
     }
 }
 
+/// What the server writes, the other example verifies, after a second start too; and it says where somebody has been.
+#[test]
+fn server_writes_an_audit_log_that_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    let verify = |arguments: &[&str]| {
+        let mut command = example("audit_log");
+        command.arg("verify").arg(&audit).args(arguments);
+        command
+    };
+    let mut heads = Vec::new();
+    for _ in 0..2 {
+        let arguments = ["--http", "--database", "memory", "--audit", audit.to_str().unwrap()];
+        let running = server(&folder.path().join("state"), &arguments, "Ready.");
+        common::basic("demo", "wrong", "grant_type=client_credentials")
+            .send(running.address(), PATH)
+            .refused(401, "invalid_client");
+        assert!(running.stop().contains("\"diagnosis\":\"the secret is another one"));
+        heads.push(output(verify(&[])).trim().to_owned());
+    }
+    // An administrator and a demo client each time, and the refusal.
+    assert!(heads[0].starts_with("3:") && heads[1].starts_with("6:"), "{heads:?}");
+    assert_eq!(output(verify(&["--head", &heads[0]])).trim(), heads[1]);
+
+    let text = fs::read_to_string(&audit).unwrap();
+    for (changed, said) in [
+        (text.replacen("refused", "success", 1), "line 3 is not as it was written"),
+        (text.split_inclusive('\n').skip(1).collect(), "line 1 is the one that was number 2"),
+        (text.split_inclusive('\n').take(2).collect(), "there are 2 lines, and there have been 3"),
+    ] {
+        fs::write(&audit, changed).unwrap();
+        let refused = verify(&["--head", &heads[0]]).output().unwrap();
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && error.contains(said), "{said}: {error}");
+    }
+    fs::write(&audit, &text[..text.len() - 5]).unwrap();
+    let mut repair = example("audit_log");
+    repair.arg("repair").arg(&audit);
+    assert!(output(repair).ends_with("bytes taken off\n"));
+    assert!(output(verify(&[])).starts_with("5:"));
+}
+
 #[test]
 fn axum_answers() {
     let mut command = example("axum");
@@ -550,6 +592,28 @@ fn axum_answers() {
     let asked = common::basic("billing", "an-example-that-nobody-should-use", "grant_type=client_credentials");
     asked.send(address, PATH).granted(None);
     common::post("x".repeat(20_000)).send(address, PATH).refused(413, "invalid_request");
+}
+
+#[test]
+#[cfg(feature = "metrics")]
+fn metrics_counts_what_it_answers() {
+    let mut command = example("metrics");
+    command.arg("127.0.0.1:0");
+    let running = Running::start(command, "http://");
+    let address = running.line("http://").strip_suffix("/openidconnect/token").unwrap().parse().unwrap();
+    let form = "grant_type=client_credentials";
+    common::basic("billing", "an-example-that-nobody-should-use", form).send(address, PATH).granted(None);
+    common::basic("billing", "wrong", form).send(address, PATH).refused(401, "invalid_client");
+    let scraped = common::request("GET", "/metrics").send(address, "/metrics");
+    let text = String::from_utf8_lossy(&scraped.raw);
+    for line in [
+        "client_credentials_tokens_issued_total 1",
+        r#"client_credentials_requests_total{endpoint="token",status="200"} 1"#,
+        r#"client_credentials_refusals_total{endpoint="token",cause="wrong_secret"} 1"#,
+        r#"client_credentials_request_duration_seconds_bucket{endpoint="token",le="+Inf"} 2"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 use super::Administrator;
 use crate::{
     AccessToken, AuditAction, Authorization, Claims, ClientId, ClientRegistry, Error, Scope, TenantName, TokenHash,
-    TokenStore,
+    TokenStore, observe,
 };
 
 /// How long an API key counts for which nothing else is said.
@@ -49,7 +49,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             if let Some(tenant) = tenant.filter(|tenant| client.assigned(tenant.as_str()).is_none()) {
                 let asked = std::slice::from_ref(tenant);
                 let open = client.has_access_to_all_tenants()
-                    && self.server.store().existing_tenants(asked).await?.contains(tenant);
+                    && observe::store("existing_tenants", self.server.store().existing_tenants(asked))
+                        .await?
+                        .contains(tenant);
                 if !open {
                     return Err(Error::WrongParameter("tenant", "it is not assigned to the client"));
                 }
@@ -60,7 +62,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 .with_scope(scope)
                 .with_authorization(Authorization::new(client.global().clone(), held))
                 .with_api_key_label(label.to_owned());
-            self.server.store().insert(token.hash(), claims.clone()).await?;
+            observe::store("insert", self.server.store().insert(token.hash(), claims.clone())).await?;
             Ok(claims)
         };
         let id = token.hash().to_text();
@@ -78,7 +80,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
 
     async fn find_api_keys(&self, client_id: &ClientId) -> Result<Vec<(TokenHash, Claims)>, Error> {
         self.find(client_id).await?;
-        let mut keys = self.server.store().list_tokens(client_id, self.now).await?;
+        let mut keys = observe::store("list_tokens", self.server.store().list_tokens(client_id, self.now)).await?;
         keys.retain(|(_, claims)| claims.api_key_label().is_some());
         keys.sort_by_key(|(hash, claims)| (std::cmp::Reverse(claims.issued_at()), *hash));
         Ok(keys)
@@ -93,7 +95,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             let revoke = async {
                 self.may_touch(&self.find(client_id).await?.0)?;
                 for (hash, _) in self.find_api_keys(client_id).await? {
-                    self.server.store().revoke(&hash).await?;
+                    observe::store("revoke", self.server.store().revoke(&hash)).await?;
                 }
                 Ok(())
             };
@@ -101,7 +103,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         };
         let found = async {
             self.may_touch(&self.find(client_id).await?.0)?;
-            let found = self.server.store().find(id).await?;
+            let found = observe::store("find", self.server.store().find(id)).await?;
             let is_its = |claims: &Claims| claims.client_id() == client_id && claims.api_key_label().is_some();
             if found.is_some_and(|claims| is_its(&claims)) { Ok(()) } else { Err(Error::NotFound("API key")) }
         };
@@ -109,7 +111,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         let refused = |cause| self.refused(AuditAction::RevokeApiKey, Some(client_id), None, cause);
         found.await.map_err(refused)?;
         let revoke = async {
-            let revoked = self.server.store().revoke(id).await?;
+            let revoked = observe::store("revoke", self.server.store().revoke(id)).await?;
             if revoked { Ok(()) } else { Err(Error::NotFound("API key")) }
         };
         self.recorded(AuditAction::RevokeApiKey, Some(client_id), Some(&id.to_text()), revoke).await

@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::Administrator;
 use crate::{
     AuditAction, BackendError, Client, ClientBuilder, ClientId, ClientRegistry, ClientSecret, ClientSecretHash, Error,
-    Registered, TokenStore, Version,
+    Registered, TokenStore, Version, observe,
 };
 
 impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
@@ -13,7 +13,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When the store cannot tell.
     pub async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), Error> {
-        let list = async { Ok(self.server.store().list_clients(filter, skip, most).await?) };
+        let list =
+            async { Ok(observe::store("list_clients", self.server.store().list_clients(filter, skip, most)).await?) };
         self.recorded(AuditAction::ListClients, None, None, list).await
     }
 
@@ -43,7 +44,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             let client = client.build()?;
             client.check_scopes()?;
             self.may_touch(&client)?;
-            match self.server.store().register(client.clone()).await? {
+            match observe::store("register", self.server.store().register(client.clone())).await? {
                 Registered::New(_) => Ok((client, secret)),
                 Registered::Exists => Err(Error::AlreadyExists("client")),
             }
@@ -101,7 +102,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     pub async fn revoke_tokens(&self, client_id: &ClientId) -> Result<(), Error> {
         let revoke = async {
             self.may_touch(&self.find(client_id).await?.0)?;
-            Ok(self.server.store().revoke_all(client_id, self.now).await?)
+            Ok(observe::store("revoke_all", self.server.store().revoke_all(client_id, self.now)).await?)
         };
         self.recorded(AuditAction::RevokeTokens, Some(client_id), None, revoke).await
     }

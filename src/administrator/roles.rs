@@ -1,6 +1,7 @@
 use super::Administrator;
 use crate::{
     AuditAction, Client, ClientId, ClientRegistry, Error, Role, RoleId, TenantName, TokenStore, access::is_resource_id,
+    observe,
 };
 
 impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
@@ -118,7 +119,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             ));
         }
         self.may_give(role.resources(), role.id().tenant())?;
-        Ok(self.server.store().define_role(role.clone()).await?)
+        Ok(observe::store("define_role", self.server.store().define_role(role.clone())).await?)
     }
 
     /// Removes the definition of a role. Who still has the role has nothing by it from the next token on.
@@ -130,7 +131,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             not_built_in(id)?;
             let before = self.defined_role(id).await?;
             self.may_give(before.resources(), id.tenant())?;
-            let deleted = self.server.store().delete_role(id).await?;
+            let deleted = observe::store("delete_role", self.server.store().delete_role(id)).await?;
             if deleted { Ok(()) } else { Err(Error::NotFound("role")) }
         };
         self.recorded(AuditAction::DeleteRole, None, Some(id.as_str()), delete).await

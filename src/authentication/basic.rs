@@ -20,13 +20,12 @@ impl BasicCredentials {
         if !parts.next().unwrap_or_default().eq_ignore_ascii_case(b"basic") {
             return Err(Error::UnsupportedScheme);
         }
-        Self::decode(parts.next().unwrap_or_default().trim_ascii()).ok_or(Error::MalformedCredentials)
+        let token68 = parts.next().unwrap_or_default().trim_ascii();
+        Self::decode(token68).ok_or_else(|| flaw(token68))
     }
 
     fn decode(token68: &[u8]) -> Option<Self> {
-        // With its final capacity from the start, so that growing leaves no copy behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(token68.len().div_ceil(4) * 3));
-        STANDARD_PAD_INDIFFERENT.decode_vec(token68, &mut bytes).ok()?;
+        let mut bytes = undo_base64(token68)?;
         let colon = memchr(b':', &bytes)?;
 
         // Decoding never lengthens, so both halves are decoded where they are and then moved together.
@@ -47,6 +46,40 @@ impl BasicCredentials {
 
     pub(super) fn client_secret(&self) -> &str {
         self.decoded.split_at(self.split).1
+    }
+}
+
+fn undo_base64(token68: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    // With its final capacity from the start, so that growing leaves no copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(token68.len().div_ceil(4) * 3));
+    STANDARD_PAD_INDIFFERENT.decode_vec(token68, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// The secret in the value of an `Authorization` header as it is before it is form-decoded.
+pub(super) fn encoded_secret(header: &[u8]) -> Option<Zeroizing<String>> {
+    let token68 = header.trim_ascii().splitn(2, |b| *b == b' ').nth(1)?;
+    let mut bytes = undo_base64(token68.trim_ascii())?;
+    let colon = memchr(b':', &bytes)?;
+    bytes.drain(..=colon);
+    form::into_text(bytes).map(Zeroizing::new)
+}
+
+/// Which of the usual mistakes makes credentials malformed; they are all one to the client.
+fn flaw(token68: &[u8]) -> Error {
+    let Some(mut bytes) = undo_base64(token68).filter(|bytes| bytes.contains(&b':')) else {
+        return Error::MalformedCredentials;
+    };
+    match form::decode_in_place(&mut bytes) {
+        None => Error::BarePercent,
+        Some(len) => {
+            bytes.truncate(len);
+            match std::str::from_utf8(&bytes) {
+                Err(_) => Error::CredentialsNotUtf8,
+                Ok(text) if text.ends_with(['\n', '\r']) => Error::LineEndInCredentials,
+                Ok(_) => Error::MalformedCredentials,
+            }
+        }
     }
 }
 
@@ -105,7 +138,8 @@ mod tests {
             b"%C3%A9:b",
             b"\xc3:\xa9",
         ] {
-            assert!(matches!(parse(of(text)), Err(Error::MalformedCredentials)), "{text:?}");
+            let told = parse(of(text)).unwrap_err().response();
+            assert_eq!(told, Error::MalformedCredentials.response(), "{text:?}");
         }
         for header in ["Basic", "Basic ", "Basic !", "Basic YTpi YTpi", "Basic YTp", "Basic\u{a0}YTpi"] {
             assert!(parse(header).is_err(), "{header:?}");

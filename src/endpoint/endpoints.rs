@@ -58,6 +58,21 @@ impl Endpoint {
         }
     }
 
+    /// Its name in metrics and spans.
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Introspection => "introspection",
+            Self::Revocation => "revocation",
+            Self::Jwks => "jwks",
+            Self::Gateway => "gateway",
+            Self::Metadata => "metadata",
+            Self::Management => "management",
+            Self::OpenApi => "openapi",
+        }
+    }
+
     /// Whether it looks into the body of a request.
     #[must_use]
     pub const fn takes_body(self) -> bool {

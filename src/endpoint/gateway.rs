@@ -5,9 +5,11 @@ mod question;
 
 use question::Question;
 
+use super::Endpoint;
+
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, ClientStore, Error, Reply, Request, Requirements, TokenStore,
-    TokenVerifier, resource_server,
+    TokenVerifier, observe, resource_server,
 };
 
 /// Answers a gateway that asks whether a request may pass: the `auth_request` of nginx, the ForwardAuth of Traefik, the
@@ -103,6 +105,14 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
+    observe::answer(Some(Endpoint::Gateway), request, ask(server, request)).await
+}
+
+async fn ask<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Reply
+where
+    S: ClientStore + TokenStore,
+    T: TokenVerifier,
+{
     let config = server.config();
     let question = match Question::parse(request.query.unwrap_or_default(), config) {
         Ok(question) => question,
@@ -113,6 +123,7 @@ where
         Ok(claims) => claims,
         Err(cause) => return refuse(server, request, None, cause, required),
     };
+    observe::client(claims.client_id().as_str());
     match required.check(&claims).and_then(|()| identity::reply(&claims, tenant.as_ref())) {
         Ok(reply) => reply,
         Err(cause) => refuse(server, request, Some(claims.client_id().as_str()), cause, required),

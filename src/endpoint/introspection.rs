@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::form_post;
+use super::{Endpoint, form_post};
 use crate::{
     AuditAction, Authorization, AuthorizationServer, Claims, Client, ClientStore, Error, Reply, Request, Scope,
     TokenStore, TokenVerifier,
     authentication::{ClientAuthentication, bearer},
     form::Decoded,
-    resource_server,
+    observe, resource_server,
     token::wire,
 };
 
@@ -55,13 +55,16 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    match introspect(server, request).await {
-        Ok(response) => Reply::json(200, &response),
-        Err(cause) => {
-            form_post::record_refusal(server, request, AuditAction::Introspect, &cause);
-            Reply::error(cause, server.config())
+    let answer = async {
+        match introspect(server, request).await {
+            Ok(response) => Reply::json(200, &response),
+            Err(cause) => {
+                form_post::record_refusal(server, request, AuditAction::Introspect, &cause);
+                Reply::error(cause, server.config())
+            }
         }
-    }
+    };
+    observe::answer(Some(Endpoint::Introspection), request, answer).await
 }
 
 async fn introspect<S, T>(
@@ -107,6 +110,7 @@ where
     T: TokenVerifier,
 {
     let claims = resource_server::check(server, request, None, server.config()).await?;
+    observe::client(claims.client_id().as_str());
     let may = claims.authorization().holds(None, &[INTROSPECTION]);
     if may { Ok(Asker::OfAny) } else { Err(Error::MissingResource(INTROSPECTION)) }
 }

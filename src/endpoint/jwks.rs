@@ -1,6 +1,6 @@
 //! The document of the server's public keys (RFC 7517 §5), the `jwks_uri` of RFC 8414 §2.
 
-use super::document;
+use super::{Endpoint, document};
 use crate::{AuthorizationServer, Jwks, Reply, Request, TokenIssuer};
 
 /// Answers a request for the public keys of the server, with which anybody can check its tokens. There is always a reply.
@@ -27,7 +27,7 @@ use crate::{AuthorizationServer, Jwks, Reply, Request, TokenIssuer};
 /// ```
 pub fn handle_jwks_request<S, T: TokenIssuer>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Reply {
     let config = server.config();
-    document::read(request, config, || {
+    document::read(Endpoint::Jwks, request, config, || {
         let jwks: Jwks = server.issuer().public_jwks(request.received_at).into_iter().collect();
         Reply::public(&jwks, config.jwks_max_age())
     })

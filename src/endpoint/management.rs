@@ -10,9 +10,10 @@ use std::time::Instant;
 use call::Call;
 use precondition::Precondition;
 
+use super::Endpoint;
 use crate::{
     Administrator, AuditAction, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore, TokenVerifier,
-    authentication::bearer,
+    authentication::bearer, observe,
 };
 
 /// Answers a call of the management API. There is always a reply.
@@ -71,10 +72,13 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenVerifier,
 {
-    match manage(server, request).await {
-        Ok(reply) => reply,
-        Err(cause) => Reply::error(cause, server.config()),
-    }
+    let answer = async {
+        match manage(server, request).await {
+            Ok(reply) => reply,
+            Err(cause) => Reply::error(cause, server.config()),
+        }
+    };
+    observe::answer(Some(Endpoint::Management), request, answer).await
 }
 
 async fn manage<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<Reply, Error>
@@ -84,6 +88,9 @@ where
 {
     let (config, now, begun) = (server.config(), request.received_at, Instant::now());
     let call = Call::parse(request.method, request.path);
+    if let Ok(call) = &call {
+        observe::route(request, call.route());
+    }
     // Which calls there are is no secret, and who has the wrong address is not to look for a wrong token.
     if let Err(cause @ Error::NotFound("path")) = call {
         server.record_refusal(now, AuditAction::Manage, None, &cause);
@@ -94,6 +101,7 @@ where
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
     let claims = token.await.inspect_err(|cause| server.record_refusal(now, AuditAction::Manage, None, cause))?;
+    observe::client(claims.client_id().as_str());
     let administrator =
         Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun);
 

@@ -32,7 +32,7 @@ pub fn handle_metadata_request<S, T: TokenIssuer>(
     request: &Request<'_>,
 ) -> Reply {
     let config = server.config();
-    document::read(request, config, || {
+    document::read(Endpoint::Metadata, request, config, || {
         let has_keys = !server.issuer().public_jwks(request.received_at).is_empty();
         Reply::public(&Metadata::of(endpoints, has_keys), config.jwks_max_age())
     })

@@ -30,7 +30,7 @@ pub(crate) fn handle_openapi_request<S, T>(
     endpoints: &Endpoints,
     request: &Request<'_>,
 ) -> Reply {
-    document::read(request, server.config(), || Reply::ok(endpoints.openapi().into()))
+    document::read(Endpoint::OpenApi, request, server.config(), || Reply::ok(endpoints.openapi().into()))
 }
 
 /// The document of these endpoints.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::form_post;
+use super::{Endpoint, form_post};
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, Claims, Client, ClientStore, Error, Reply, Request, TokenHash,
-    TokenStore, TokenVerifier, authentication::ClientAuthentication,
+    TokenStore, TokenVerifier, authentication::ClientAuthentication, observe,
 };
 
 /// Answers a revocation request (RFC 7009 §2.1): a client ends a token that it got. There is always a reply.
@@ -43,11 +43,14 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    match revoke(server, request).await {
-        // §2.2: nobody looks at the body.
-        Ok(()) => Reply::json(200, &BTreeMap::<&str, &str>::new()),
-        Err(cause) => Reply::error(cause, server.config()),
-    }
+    let answer = async {
+        match revoke(server, request).await {
+            // §2.2: nobody looks at the body.
+            Ok(()) => Reply::json(200, &BTreeMap::<&str, &str>::new()),
+            Err(cause) => Reply::error(cause, server.config()),
+        }
+    };
+    observe::answer(Some(Endpoint::Revocation), request, answer).await
 }
 
 async fn revoke<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<(), Error>
@@ -117,8 +120,10 @@ where
         return Err(Error::NotItsToken);
     }
     if claims.jti().is_some() {
-        server.store().deny(id, claims).await?;
-    } else if !server.store().revoke(id).await? && server.find_claims(token, request.received_at).await?.is_some() {
+        observe::store("deny", server.store().deny(id, claims)).await?;
+    } else if !observe::store("revoke", server.store().revoke(id)).await?
+        && server.find_claims(token, request.received_at).await?.is_some()
+    {
         // It was not somebody else who was faster: the issuer keeps its tokens elsewhere.
         return Err(Error::UnsupportedTokenType);
     }

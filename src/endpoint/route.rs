@@ -5,7 +5,9 @@ use super::{
     handle_management_request, handle_metadata_request, handle_revocation_request, handle_token_request,
     openapi::handle_openapi_request,
 };
-use crate::{AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenIssuer, TokenStore, TokenVerifier};
+use crate::{
+    AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenIssuer, TokenStore, TokenVerifier, observe,
+};
 
 /// Answers a request by the endpoint that is at its path, and with 404 where there is none. There is always a reply.
 ///
@@ -37,8 +39,11 @@ where
     T: TokenIssuer + TokenVerifier,
 {
     let Some((endpoint, rest)) = endpoints.route(request.path) else {
-        return Reply::error(Error::NotFound("endpoint"), server.config());
+        let reply = || Reply::error(Error::NotFound("endpoint"), server.config());
+        return observe::answer_now(None, request, reply);
     };
+    // What is routed exactly is the endpoint's own path, and so is what comes before the rest.
+    let request = &request.routed_to(request.path.strip_suffix(rest).unwrap_or_default());
     match endpoint {
         Endpoint::Token => handle_token_request(server, request).await,
         Endpoint::Introspection => handle_introspection_request(server, request).await,

@@ -10,9 +10,10 @@ pub use authorize::{AuthenticatedRequest, AuthorizedRequest};
 pub use parse::TokenRequest;
 pub use respond::TokenResponse;
 
+use super::Endpoint;
 use crate::{
     AccessToken, AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientStore, Config, Error, Reply,
-    Request, TenantName, TokenIssuer,
+    Request, TenantName, TokenIssuer, observe,
 };
 
 /// Answers an access token request (RFC 6749 §4.4.2). There is always a reply.
@@ -42,13 +43,19 @@ where
     S: ClientStore,
     T: TokenIssuer,
 {
-    match mint(server, request).await {
-        Ok(response) => response.into(),
-        Err(cause) => {
-            record_refusal(server, request, &cause);
-            Reply::error(cause, server.config())
+    let answer = async {
+        match mint(server, request).await {
+            Ok(response) => {
+                observe::issued();
+                response.into()
+            }
+            Err(cause) => {
+                record_refusal(server, request, &cause);
+                Reply::error(cause, server.config())
+            }
         }
-    }
+    };
+    observe::answer(Some(Endpoint::Token), request, answer).await
 }
 
 /// The walk: each step consumes what the one before it made, and there is no other way to make it.
@@ -64,7 +71,7 @@ where
     record_retiring_secret(server, &request);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
-    let access_token = server.issuer().issue(request.claims()).await?; //       §1.4
+    let access_token = observe::issuer("issue", server.issuer().issue(request.claims())).await?; // §1.4
     fits_into_a_header(&access_token, config)?;
     Ok(request.respond(access_token)) //                                        §4.4.3, §5.1
 }
@@ -77,7 +84,10 @@ fn fits_into_a_header(token: &AccessToken, config: &Config) -> Result<(), Error>
 
 /// Which of these tenants there are. Nearly every request names none of them, and then the store is not asked.
 async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
-    if tenants.is_empty() { Ok(Vec::new()) } else { store.existing_tenants(tenants).await }
+    if tenants.is_empty() {
+        return Ok(Vec::new());
+    }
+    observe::store("existing_tenants", store.existing_tenants(tenants)).await
 }
 
 /// Tells the audit who was refused, so far as the request says it.

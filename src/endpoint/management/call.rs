@@ -41,6 +41,24 @@ pub(super) const CREDENTIALS: &str = "seacatauth:client:";
 const PATH_LEN: usize = 1024;
 
 impl Call {
+    /// The pattern of its path, which has nothing of the path itself.
+    pub(super) const fn route(&self) -> &'static str {
+        match self {
+            Self::ListClients | Self::CreateClient => "/client",
+            Self::ReadClient(_) | Self::UpdateClient(_) | Self::DeleteClient(_) => "/client/{client_id}",
+            Self::ResetSecret(_) => "/client/{client_id}/reset_secret",
+            Self::ListSecrets(_) | Self::RetireSecrets(_) => "/client/{client_id}/secret",
+            Self::ReadSecret(..) | Self::RetireSecret(..) => "/client/{client_id}/secret/{secret_id}",
+            Self::CreateApiKey(_) | Self::ListApiKeys(_) | Self::RevokeApiKeys(_) => "/client/{client_id}/token",
+            Self::RevokeApiKey(..) => "/client/{client_id}/token/{token_id}",
+            Self::AssignTenant(..) | Self::UnassignTenant(..) => "/tenant_assign/{credentials_id}/{tenant}",
+            Self::AssignRole(..) | Self::UnassignRole(..) => "/role_assign/{credentials_id}/{tenant}/{role}",
+            Self::ReadRole(_) | Self::CreateRole(_) | Self::UpdateRole(_) | Self::DeleteRole(_) => {
+                "/role/{tenant}/{role}"
+            }
+        }
+    }
+
     /// The path is still percent-encoded, so that identifiers may hold a `/`.
     pub(super) fn parse(method: &str, path: &str) -> Result<Self, Error> {
         const NOTHING: Error = Error::NotFound("path");

@@ -87,6 +87,51 @@ async fn equal_work_for_every_answer() {
     }
 }
 
+/// With misspellings noted, every refusal costs the same too: one verification, and for each spelling a fast one.
+#[tokio::test]
+async fn equal_work_for_every_misspelling() {
+    for class in [SecretClass::Generated, SecretClass::Chosen] {
+        let config = Config::default().with_unknown_client_secret_hash(hash(class));
+        let store = store(class);
+        let server = AuthorizationServer::new(store.clone(), crate::OpaqueIssuer::new(store), config);
+        let server = server.with_misspellings_noted();
+        let fast = (SecretClass::Generated, 1);
+        for (presented, spellings, misspelling) in [
+            ("wrong", 0, None),
+            ("", 0, None),
+            ("%72ight", 1, None),
+            ("%2572ight", 2, Some("EncodedTwice")),
+            (" right+", 3, Some("SpacesAround")),
+            ("\"right\"", 1, Some("Quoted")),
+            ("cmlnaHQ=", 1, Some("Base64")),
+        ] {
+            let mut answers = Vec::new();
+            for client in ["known", "unknown", "secretless", "expired", "posting", "disabled"] {
+                let authorization = basic(&format!("{client}:{presented}"));
+                let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH + time::Duration::DAY);
+                let request = request.header("Authorization", authorization.as_bytes()).header("Content-Type", FORM);
+                counted::take();
+                let reply = handle_token_request(&server, &request.body(GRANT)).await;
+                if reply.status() == 200 || matches!(reply.cause(), Some(Error::GrantNotEnabled)) {
+                    assert_eq!((presented, counted::take()), ("%72ight", vec![hash(class).cost()]), "{client}");
+                    continue;
+                }
+                let expected = [vec![hash(class).cost()], vec![fast; 1 + spellings]].concat();
+                assert_eq!(counted::take(), expected, "{client}:{presented}");
+                let told = reply.cause().map(|cause| format!("{cause:?}")).unwrap_or_default();
+                let is_fast = class == SecretClass::Generated && !["unknown", "secretless"].contains(&client);
+                match misspelling.filter(|_| is_fast) {
+                    Some(misspelling) => assert_eq!(told, format!("MisspelledSecret({misspelling})"), "{client}"),
+                    None => assert!(!told.contains("Misspelled"), "{client}:{presented} {told}"),
+                }
+                answers.push((reply.status(), reply.into_body()));
+            }
+            answers.dedup();
+            assert_eq!(answers.len(), 1, "{presented}: the answers differ");
+        }
+    }
+}
+
 #[test]
 fn a_secret_expires_at_its_instant() {
     let config = Config::default();

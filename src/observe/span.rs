@@ -1,0 +1,86 @@
+//! One span for each request, with the fields of OpenTelemetry's semantic conventions for HTTP servers.
+//!
+//! Nothing stands in it as the caller has sent it: a path, a query, a header or a body can hold a secret. A method is one of those
+//! that there are, a route is the endpoint's own, and a client is one that the store knows.
+
+use tracing::{
+    Span,
+    field::{Empty, display},
+};
+
+use super::{Endpoint, Reply, Request};
+
+/// The target of spans and events, by which a host filters them.
+const TARGET: &str = "client_credentials::request";
+
+pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
+    let span = tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.kind = "server",
+        otel.name = Empty,
+        otel.status_code = Empty,
+        http.request.method = method(request),
+        http.route = Empty,
+        http.response.status_code = Empty,
+        client.address = request.source.map(display),
+        "error.type" = Empty,
+        oauth.endpoint = endpoint.map(Endpoint::name),
+        oauth.client_id = Empty,
+    );
+    match request.route {
+        Some(path) if endpoint != Some(Endpoint::Management) => name(&span, request, path),
+        _ => {
+            span.record("otel.name", name_of(method(request)));
+        }
+    }
+    span
+}
+
+pub(super) fn end(span: &Span, reply: &Reply) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("http.response.status_code", reply.status());
+    let Some(cause) = reply.cause() else { return };
+    span.record("error.type", cause.name());
+    span.in_scope(|| {
+        if reply.status() >= 500 {
+            // Below that it is the caller's error, and not the server's.
+            span.record("otel.status_code", "ERROR");
+            tracing::error!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "failed");
+        } else {
+            tracing::info!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "refused");
+        }
+    });
+}
+
+/// What is entered is the span of the request, or one of the host's without such a field, which then takes no notice.
+pub(super) fn client(client_id: &str) {
+    Span::current().record("oauth.client_id", client_id);
+}
+
+pub(super) fn route(request: &Request<'_>, pattern: &str) {
+    let span = Span::current();
+    if !span.is_disabled() {
+        name(&span, request, &[request.route.unwrap_or_default(), pattern].concat());
+    }
+}
+
+fn name(span: &Span, request: &Request<'_>, route: &str) {
+    if !span.is_disabled() {
+        span.record("http.route", route);
+        span.record("otel.name", display(format_args!("{} {route}", name_of(method(request)))));
+    }
+}
+
+/// What a span's name has for a method.
+fn name_of(method: &'static str) -> &'static str {
+    if method == "_OTHER" { "HTTP" } else { method }
+}
+
+/// The methods of RFC 9110 §9 and RFC 5789; any other is `_OTHER`.
+fn method(request: &Request<'_>) -> &'static str {
+    const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+    METHODS.into_iter().find(|method| *method == request.method).unwrap_or("_OTHER")
+}

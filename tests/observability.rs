@@ -1,0 +1,396 @@
+//! What an operator sees of requests: spans, numbers and diagnoses, and no secret in any of them.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at what it did not expect"
+)]
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::{Debug, Write as _},
+    sync::{Arc, Mutex, Once},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use client_credentials::{
+    AuditEvent, AuditSink, AuthorizationServer, BackendError, Client, ClientSecret, ClientSecretHash, ClientStore,
+    Config, Endpoint, Endpoints, Error, MemoryStore, OpaqueIssuer, RandomSource, Reply, Request, StoredSecret,
+    TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request, now, time::OffsetDateTime,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::LookupSpan};
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+thread_local!(static SEEN: RefCell<Kept> = RefCell::default());
+
+/// Keeps every span and event for the thread, which is the test, that it is in. One subscriber for all tests: what `tracing`
+/// remembers of who is interested is not the thread's.
+struct Seen;
+
+#[derive(Default)]
+struct Kept {
+    spans: Vec<(u64, Fields)>,
+    events: Vec<(Option<u64>, Fields)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fields(BTreeMap<String, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().into(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().into(), value.into());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        SEEN.with_borrow_mut(|kept| kept.spans.push((id.into_u64(), fields)));
+    }
+
+    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, _: Context<'_, S>) {
+        SEEN.with_borrow_mut(|kept| {
+            values.record(&mut kept.spans.iter_mut().rev().find(|(known, _)| *known == id.into_u64()).unwrap().1);
+        });
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let span = context.event_span(event).map(|span| span.id().into_u64());
+        SEEN.with_borrow_mut(|kept| kept.events.push((span, fields)));
+    }
+}
+
+/// What there is to be seen of this test from here on.
+fn watch() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| tracing_subscriber::registry().with(Seen).init());
+}
+
+fn seen() -> Kept {
+    SEEN.take()
+}
+
+fn block_on<R>(run: impl Future<Output = R>) -> R {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run)
+}
+
+fn basic(text: impl AsRef<[u8]>) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(text))
+}
+
+fn server(
+    secret: &str,
+    method: TokenEndpointAuthMethod,
+) -> AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>> {
+    let hash = ClientSecretHash::generated(&ClientSecret::new(secret.into()), &RandomSource::default()).unwrap();
+    let client = Client::builder("billing").seacatauth_credentials(true).client_secret_hash(hash);
+    let store = MemoryStore::default();
+    store.insert_client(client.token_endpoint_auth_method(method).build().unwrap());
+    AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default())
+}
+
+fn endpoints() -> Endpoints {
+    Endpoints::new("https://auth.example.com").unwrap().with(Endpoint::Management, "/admin").unwrap()
+}
+
+const BASIC: TokenEndpointAuthMethod = TokenEndpointAuthMethod::ClientSecretBasic;
+
+#[test]
+fn one_span_a_request_with_the_fields_of_opentelemetry() {
+    watch();
+    let (server, endpoints) = (server("right", BASIC), endpoints());
+    let right = basic("billing:right");
+    let wrong = basic("billing:wrong");
+    let unknown = basic("nobody:right");
+    let ask = |method: &'static str, path: &'static str, authorization: &str| {
+        let request = Request::new(method, now()).path(path).header("Content-Type", FORM);
+        let request = request.header("Authorization", authorization.as_bytes());
+        let request = request.source("192.0.2.7".parse::<std::net::IpAddr>().unwrap());
+        drop(block_on(handle_request(&server, &endpoints, &request.body(b"grant_type=client_credentials"))));
+        seen()
+    };
+    let mut refused = 0;
+    let token = "/openidconnect/token";
+    for (method, path, authorization, name, route, endpoint, status, error, client) in [
+        ("POST", token, &right, "POST /openidconnect/token", token, "token", "200", "", "billing"),
+        ("POST", token, &wrong, "POST /openidconnect/token", token, "token", "401", "wrong_secret", "billing"),
+        ("POST", token, &unknown, "POST /openidconnect/token", token, "token", "401", "unknown_client", ""),
+        ("FROB", token, &right, "HTTP /openidconnect/token", token, "token", "405", "method_not_allowed", ""),
+        ("GET", "/elsewhere", &right, "GET", "", "", "404", "not_found", ""),
+        ("GET", "/openapi.json", &right, "GET /openapi.json", "/openapi.json", "openapi", "200", "", ""),
+        (
+            "PUT",
+            "/admin/client/billing",
+            &right,
+            "PUT /admin/client/{client_id}",
+            "/admin/client/{client_id}",
+            "management",
+            "401",
+            "no_token",
+            "",
+        ),
+    ] {
+        let Kept { spans, events } = ask(method, path, authorization);
+        let [(id, Fields(fields))] = spans.as_slice() else { panic!("one span: {spans:?}") };
+        let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+        assert_eq!(field("otel.name"), name, "{fields:?}");
+        assert_eq!(field("otel.kind"), "server");
+        assert_eq!(field("http.request.method"), if method == "FROB" { "_OTHER" } else { method });
+        assert_eq!((field("http.route"), field("oauth.endpoint")), (route, endpoint), "{name}");
+        assert_eq!((field("http.response.status_code"), field("error.type")), (status, error), "{name}");
+        assert_eq!((field("client.address"), field("oauth.client_id")), ("192.0.2.7", client), "{name}");
+        assert_eq!(field("otel.status_code"), "", "it is the caller's error");
+        let events: Vec<_> = events.iter().filter(|(_, event)| event.0["message"] == "refused").collect();
+        for (span, Fields(event)) in &events {
+            assert!(*span == Some(*id) && !event["diagnosis"].is_empty(), "{event:?}");
+        }
+        assert_eq!(events.len(), usize::from(!error.is_empty()), "{name}");
+        refused += events.len();
+    }
+    assert_eq!(refused, 5);
+}
+
+/// A store that lets others run first.
+struct Slow(MemoryStore);
+
+impl ClientStore for Slow {
+    async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        tokio::task::yield_now().await;
+        self.0.find_client(client_id).await
+    }
+}
+
+#[test]
+fn a_handler_of_its_own_has_a_span_too_and_spans_stay_apart() {
+    watch();
+    let server = server("right", BASIC);
+    let server =
+        AuthorizationServer::new(Slow(server.store().clone()), server.issuer().clone(), server.config().clone());
+    let (right, other) = (basic("billing:right"), basic("nobody:right"));
+    let request = |authorization| {
+        let request = Request::new("POST", now()).path("/what/the/caller/sent").header("Content-Type", FORM);
+        request.header("Authorization", authorization).body(b"grant_type=client_credentials")
+    };
+    let (one, two) = (request(right.as_bytes()), request(other.as_bytes()));
+    // Both at once in one task: each is entered only while it runs.
+    let (one, two) =
+        block_on(async { tokio::join!(handle_token_request(&server, &one), handle_token_request(&server, &two)) });
+    assert_eq!((one.status(), two.status()), (200, 401));
+    let kept = seen();
+    let [(_, one), (_, two)] = kept.spans.as_slice() else { panic!("two spans") };
+    assert_eq!((one.0["otel.name"].as_str(), one.0["oauth.client_id"].as_str()), ("POST", "billing"));
+    assert!(!two.0.contains_key("oauth.client_id") && !one.0.contains_key("http.route"), "{one:?}");
+}
+
+/// All that an operator gets of a request, as one text.
+struct Told(Arc<Mutex<String>>);
+
+impl AuditSink for Told {
+    fn record(&self, event: &AuditEvent<'_>) {
+        writeln!(self.0.lock().unwrap(), "{}", serde_json::to_string(event).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn no_secret_is_seen_wherever_it_stands() {
+    const SECRET: &str = "HUNTER2";
+    let recorder = PrometheusBuilder::new().build_recorder();
+    watch();
+    let (told, endpoints) = (Arc::new(Mutex::new(String::new())), endpoints());
+    let server = server("right", BASIC).with_audit_sink(Told(told.clone())).with_misspellings_noted();
+    let posted = format!("grant_type=client_credentials&client_id=billing&client_secret={SECRET}");
+    let scope = format!("grant_type=client_credentials&scope={SECRET}");
+    let (as_secret, as_id) = (basic(format!("billing:{SECRET}")), basic(format!("{SECRET}:billing")));
+    let (quoted, right) = (basic(format!("billing:\"{SECRET}\"")), basic("billing:right"));
+    let (bearer, digest) = (format!("Bearer {SECRET}"), format!("Digest {SECRET}"));
+    let mut requests = 0;
+    for path in ["/openidconnect/token", "/openidconnect/introspect", "/openidconnect/token/revoke"] {
+        for authorization in ["", &as_secret, &as_id, &quoted, &right, &bearer, &digest, SECRET] {
+            for body in ["grant_type=client_credentials", &posted, &scope, SECRET] {
+                for query in [None, Some("client_secret=HUNTER2"), Some("HUNTER2")] {
+                    let request = Request::new("POST", now()).path(path).query(query).header("Content-Type", FORM);
+                    let request = match authorization {
+                        "" => request,
+                        text => request.header("Authorization", text.as_bytes()),
+                    };
+                    let request = request.body(body.as_bytes());
+                    let ask = || block_on(handle_request(&server, &endpoints, &request));
+                    drop(metrics::with_local_recorder(&recorder, ask));
+                    requests += 1;
+                }
+            }
+        }
+    }
+    for (method, path) in [
+        ("GET", "/HUNTER2"),
+        ("HUNTER2", "/openidconnect/token"),
+        ("GET", "/admin/client/HUNTER2"),
+        ("GET", "/admin/HUNTER2"),
+        ("DELETE", "/admin/client/billing/token/HUNTER2"),
+        ("GET", "/nginx/introspect/openidconnect"),
+    ] {
+        let request = Request::new(method, now()).path(path).query("resource=HUNTER2&HUNTER2=HUNTER2");
+        let request = request.header("Authorization", bearer.as_bytes());
+        let ask = || block_on(handle_request(&server, &endpoints, &request));
+        drop(metrics::with_local_recorder(&recorder, ask));
+        requests += 1;
+    }
+    let kept = seen();
+    assert_eq!(kept.spans.len(), requests);
+    let numbers = recorder.handle().render();
+    let audit = told.lock().unwrap();
+    assert!(numbers.contains("client_credentials_requests_total") && audit.lines().count() > 100);
+    for text in [format!("{:?}{:?}", kept.spans, kept.events), numbers, audit.clone()] {
+        let leaked = text.lines().find(|line| line.to_lowercase().contains("hunter2"));
+        assert_eq!(leaked, None);
+    }
+}
+
+#[test]
+fn what_is_counted_and_timed() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let (server, endpoints) = (server("right", BASIC), endpoints());
+    let (right, wrong) = (basic("billing:right"), basic("billing:wrong"));
+    metrics::with_local_recorder(&recorder, || {
+        describe_metrics();
+        for authorization in [&right, &right, &wrong] {
+            let request = Request::new("POST", now()).path("/openidconnect/token").header("Content-Type", FORM);
+            let request = request.header("Authorization", authorization.as_bytes());
+            drop(block_on(handle_request(&server, &endpoints, &request.body(b"grant_type=client_credentials"))));
+        }
+        drop(block_on(handle_request(&server, &endpoints, &Request::new("GET", now()).path("/nowhere"))));
+    });
+    let text = recorder.handle().render();
+    for line in [
+        r#"client_credentials_requests_total{endpoint="token",status="200"} 2"#,
+        r#"client_credentials_requests_total{endpoint="token",status="401"} 1"#,
+        r#"client_credentials_requests_total{endpoint="none",status="404"} 1"#,
+        r#"client_credentials_refusals_total{endpoint="token",cause="wrong_secret"} 1"#,
+        r#"client_credentials_refusals_total{endpoint="none",cause="not_found"} 1"#,
+        "client_credentials_tokens_issued_total 2",
+        r#"client_credentials_request_duration_seconds_count{endpoint="token"} 3"#,
+        r#"client_credentials_store_duration_seconds_count{operation="find_client"} 3"#,
+        r#"client_credentials_issuer_duration_seconds_count{operation="issue"} 2"#,
+        "# HELP client_credentials_tokens_issued_total Access tokens that were issued",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+/// The token endpoint's answer, when the client's secret is `secret` and it comes in this header or in this form.
+fn refused(secret: &str, authorization: Option<&[u8]>, form: &str) -> (Reply, String) {
+    let method = if authorization.is_some() { BASIC } else { TokenEndpointAuthMethod::ClientSecretPost };
+    let told = Arc::new(Mutex::new(String::new()));
+    let server = server(secret, method).with_misspellings_noted().with_audit_sink(Told(told.clone()));
+    let body = format!("grant_type=client_credentials{form}");
+    let mut request = Request::new("POST", now()).header("Content-Type", FORM).body(body.as_bytes());
+    if let Some(header) = authorization {
+        request = request.header("Authorization", header);
+    }
+    let reply = block_on(handle_token_request(&server, &request));
+    let told = told.lock().unwrap().clone();
+    (reply, told)
+}
+
+#[test]
+fn what_clients_do_wrong_in_the_header() {
+    for (secret, sent, name, diagnosis) in [
+        ("a+b", &b"billing:a+b"[..], "misspelled_secret", "before it is decoded"),
+        ("a%41b", b"billing:a%41b", "misspelled_secret", "mostly a `+` or a `%`"),
+        ("a+b c", b"billing:a+b%20c", "misspelled_secret", "`%2B`"),
+        ("a+b", b"billing:a%252Bb", "misspelled_secret", "encodes it twice"),
+        ("abc", b"billing:abc ", "misspelled_secret", "without the spaces"),
+        ("abc", b"billing: abc", "misspelled_secret", "without the spaces"),
+        ("abc", b"billing:\"abc\"", "misspelled_secret", "without the quotes"),
+        ("abc", b"billing:'abc'", "misspelled_secret", "without the quotes"),
+        ("caf\u{e9}", "billing:caf\u{c3}\u{a9}".as_bytes(), "misspelled_secret", "ISO-8859-1"),
+        ("abc", b"billing:YWJj", "misspelled_secret", "base64"),
+        ("abc", b"billing:billing:abc", "misspelled_secret", "client identifier and the colon"),
+        ("abc", b"billing:abd", "wrong_secret", "reset, cut off"),
+        ("abc", b"billing:ABC", "wrong_secret", "the secret is another one"),
+        ("abc", b"Billing:abc", "unknown_client", "case, spaces and encoding"),
+        ("abc", b"abc:billing", "unknown_client", "exchanged"),
+        ("100%", b"billing:100%", "bare_percent", "`%25`"),
+        ("caf\u{e9}", b"billing:caf\xe9", "credentials_not_utf8", "ISO-8859-1"),
+        ("abc", b"billing:abc\n", "line_end_in_credentials", "`echo` without `-n`"),
+        ("abc", b"billing", "malformed_credentials", "a colon"),
+    ] {
+        let (reply, audit) = refused(secret, Some(basic(sent).as_bytes()), "");
+        let cause = reply.cause().unwrap();
+        assert_eq!(cause.name(), name, "{}", String::from_utf8_lossy(sent));
+        assert!(cause.diagnosis().contains(diagnosis), "{name}: {}", cause.diagnosis());
+        let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
+        assert_eq!(audit["diagnosis"], cause.diagnosis());
+        // The client is told what it was told before.
+        let usual = if name.ends_with("secret") || name == "unknown_client" {
+            Error::WrongSecret
+        } else {
+            Error::MalformedCredentials
+        };
+        let usual = Reply::error(usual, &Config::default());
+        assert_eq!((reply.status(), reply.body()), (usual.status(), usual.body()));
+        assert!(reply.headers().eq(usual.headers()));
+    }
+    for (header, name) in [("Bearer abc", "unsupported_scheme"), ("Basic billing:abc", "malformed_credentials")] {
+        assert_eq!(refused("abc", Some(header.as_bytes()), "").0.cause().unwrap().name(), name, "{header}");
+    }
+}
+
+#[test]
+fn what_clients_do_wrong_in_the_body() {
+    for (secret, sent, name, diagnosis) in [
+        ("a+b", "a+b", "misspelled_secret", "before it is decoded"),
+        ("a+b", "a%252Bb", "misspelled_secret", "encodes it twice"),
+        ("a+b c", "a+b%20c", "misspelled_secret", "`%2B`"),
+        ("abc", "+abc", "misspelled_secret", "without the spaces"),
+        ("abc", "%22abc%22", "misspelled_secret", "without the quotes"),
+        ("caf\u{e9}", "caf%C3%83%C2%A9", "misspelled_secret", "ISO-8859-1"),
+        ("abc", "YWJj", "misspelled_secret", "base64"),
+        ("abc", "abc%0A", "line_end_in_credentials", "from a file"),
+        ("abc", "abd", "wrong_secret", "the secret is another one"),
+        ("100%", "100%", "malformed_form", "does not encode its parameters"),
+    ] {
+        let (reply, _) = refused(secret, None, &format!("&client_id=billing&client_secret={sent}"));
+        let cause = reply.cause().unwrap();
+        assert_eq!(cause.name(), name, "{sent}");
+        assert!(cause.diagnosis().contains(diagnosis), "{sent}: {}", cause.diagnosis());
+    }
+}
+
+#[test]
+fn an_earlier_secret_is_told_from_a_wrong_one() {
+    let (random, earlier) = (RandomSource::default(), ClientSecret::new("earlier".into()));
+    let hash = ClientSecretHash::generated(&earlier, &random).unwrap();
+    let current = hash.beside(&ClientSecret::new("current".into()), &random).unwrap();
+    let ended = StoredSecret::new(hash).with_expires_at(OffsetDateTime::UNIX_EPOCH);
+    let client = Client::builder("billing").seacatauth_credentials(true);
+    let client = client.client_secrets([StoredSecret::new(current), ended]);
+    let store = MemoryStore::default();
+    store.insert_client(client.build().unwrap());
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+    let ask = |server: &AuthorizationServer<_, _>, secret: &str| {
+        let authorization = basic(format!("billing:{secret}"));
+        let request = Request::new("POST", now()).header("Content-Type", FORM).body(b"grant_type=client_credentials");
+        let reply = block_on(handle_token_request(server, &request.header("Authorization", authorization.as_bytes())));
+        reply.cause().map_or("", Error::name)
+    };
+    assert_eq!((ask(&server, "current"), ask(&server, "earlier")), ("", "wrong_secret"));
+    let server = server.with_misspellings_noted();
+    assert_eq!((ask(&server, "current"), ask(&server, "earlier")), ("", "expired_secret"));
+    assert_eq!((ask(&server, "\"earlier\""), ask(&server, "never")), ("misspelled_secret", "wrong_secret"));
+}
