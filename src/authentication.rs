@@ -10,8 +10,8 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    AuthorizationServer, Client, ClientStore, Config, Error, Request, StoredSecret, TokenEndpointAuthMethod,
-    client::is_client_id, form::Decoded, observe, request::Field,
+    AuthorizationServer, Client, ClientSecretHash, ClientStore, Config, Error, Request, SecretClass, StoredSecret,
+    TokenEndpointAuthMethod, client::is_client_id, form::Decoded, observe, request::Field, verification::Digests,
 };
 use basic::BasicCredentials;
 
@@ -62,21 +62,32 @@ impl<'a> ClientAuthentication<'a> {
     }
 
     /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`].
-    ///
-    /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
     pub(crate) fn authenticate(
         &self,
         client: Option<Arc<Client>>,
         received_at: OffsetDateTime,
         config: &Config,
     ) -> Result<AuthenticatedClient, Error> {
-        // A store that compares without case must not let one client pass for another.
-        let client = client.filter(|client| client.client_id().as_str() == self.client_id());
+        self.decide(client, received_at, config, |hash| hash.digest_of(self.client_secret()))
+    }
+
+    /// The same, when `digest_of` tells what the digest of the presented secret is beside a hash.
+    ///
+    /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
+    fn decide(
+        &self,
+        client: Option<Arc<Client>>,
+        received_at: OffsetDateTime,
+        config: &Config,
+        mut digest_of: impl FnMut(&ClientSecretHash) -> [u8; 32],
+    ) -> Result<AuthenticatedClient, Error> {
+        let client = self.its(client);
         let secrets = client.as_ref().map(|client| client.client_secrets()).unwrap_or_default();
         if secrets.is_empty() {
-            let _ = config.unknown_client_secret_hash().verify(self.client_secret());
+            let decoy = config.unknown_client_secret_hash();
+            let _ = decoy.has(&digest_of(decoy));
         }
-        let found = StoredSecret::find(secrets, self.client_secret(), received_at);
+        let found = StoredSecret::find(secrets, received_at, digest_of);
         let found = found.map(|(place, secret)| (place, secret.is_live(received_at)));
 
         let has_secret = !secrets.is_empty();
@@ -88,6 +99,19 @@ impl<'a> ClientAuthentication<'a> {
             Some(_) if client.token_endpoint_auth_method() != self.method() => Err(Error::WrongMethod),
             Some((secret, true)) => Ok(AuthenticatedClient { client, secret }),
         }
+    }
+
+    /// A store that compares without case must not let one client pass for another.
+    fn its(&self, client: Option<Arc<Client>>) -> Option<Arc<Client>> {
+        client.filter(|client| client.client_id().as_str() == self.client_id())
+    }
+
+    /// Those of the hashes that decide about these credentials whose verification is slow. Nearly always there are none.
+    fn slow(&self, client: Option<&Client>, now: OffsetDateTime, config: &Config) -> Vec<ClientSecretHash> {
+        let secrets = client.map(Client::client_secrets).unwrap_or_default();
+        let decoy = Some(config.unknown_client_secret_hash()).filter(|_| secrets.is_empty());
+        let hashes = StoredSecret::looked_at(secrets, now).map(|(_, secret)| secret.hash()).chain(decoy);
+        hashes.filter(|hash| hash.class() == SecretClass::Chosen).cloned().collect()
     }
 
     fn client_secret(&self) -> &str {
@@ -137,12 +161,20 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
-        let client = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
+        let found = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
+        let client = authentication.its(found);
         if let Some(client) = &client {
             observe::client(client.client_id().as_str());
         }
         let looked_at = self.are_misspellings_noted().then(|| client.clone());
-        let client = authentication.authenticate(client, now, self.config()).map_err(|cause| match looked_at {
+        let slow = authentication.slow(client.as_deref(), now, self.config());
+        let authenticated = if slow.is_empty() {
+            authentication.authenticate(client, now, self.config())
+        } else {
+            // In a box, so that nobody else has to carry it.
+            Box::pin(self.authenticate_slowly(authentication, client, slow, request)).await
+        };
+        let client = authenticated.map_err(|cause| match looked_at {
             Some(client) => misspelling::told_from(cause, authentication, client.as_deref(), request),
             None => cause,
         })?;
@@ -151,6 +183,40 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         }
         Ok(client)
     }
+
+    /// The same where a hash is slow to verify: on other threads, unless the client has proven itself by this secret before.
+    async fn authenticate_slowly(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        client: Option<Arc<Client>>,
+        slow: Vec<ClientSecretHash>,
+        request: &Request<'_>,
+    ) -> Result<AuthenticatedClient, Error> {
+        let (presented, now, verification) = (authentication.client_secret(), request.received_at, self.verification());
+        let tag = verification.tag(presented, self.random());
+        let known = client.as_ref().zip(tag.as_ref()).and_then(|(client, tag)| verification.known(client, tag));
+        let all_known = known.filter(|known| slow.iter().all(|hash| digest_in(known, hash).is_some()));
+        let digests = match all_known {
+            Some(digests) => digests,
+            None => {
+                // One source gets no more turns by inventing clients.
+                let source = request.source.map(|source| source.to_string());
+                let lane = source.as_deref().unwrap_or_else(|| authentication.client_id());
+                verification.compute(slow, presented, lane).await?
+            }
+        };
+        let digest_of =
+            |hash: &ClientSecretHash| digest_in(&digests, hash).unwrap_or_else(|| hash.digest_of(presented));
+        let client = authentication.decide(client, now, self.config(), digest_of)?;
+        if let Some(tag) = tag {
+            verification.keep(client.client(), tag, digests);
+        }
+        Ok(client)
+    }
+}
+
+fn digest_in(digests: &Digests, hash: &ClientSecretHash) -> Option<[u8; 32]> {
+    digests.iter().find(|(of, _)| of == hash || of.is_salted_like(hash)).map(|(_, digest)| *digest)
 }
 
 impl fmt::Debug for ClientAuthentication<'_> {

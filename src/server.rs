@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, observe, uses::Uses,
+    RandomSource, observe, uses::Uses, verification::Verification,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -30,6 +30,7 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     random: RandomSource,
     uses: Option<Arc<Uses>>,
     are_misspellings_noted: bool,
+    verification: Arc<Verification>,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
@@ -43,6 +44,7 @@ impl<S, T> AuthorizationServer<S, T> {
             random: RandomSource::default(),
             uses: None,
             are_misspellings_noted: false,
+            verification: Arc::default(),
         }
     }
 
@@ -79,6 +81,27 @@ impl<S, T> AuthorizationServer<S, T> {
         Self { are_misspellings_noted: true, ..self }
     }
 
+    /// How many secrets whose class is [`Chosen`](crate::SecretClass::Chosen), which are slow to verify, are verified at a time: on
+    /// as many threads, which are there from the first such secret on. Half of the machine's cores unless said; with zero each
+    /// is verified on the thread that polls the request, which stands still for as long.
+    ///
+    /// Who has to wait is served in turns: one for each [source](crate::Request::source), or each client identifier where the host names
+    /// no source. Where too many wait, of one or of all, the answer is 503.
+    #[must_use]
+    pub fn with_verification_threads(self, threads: usize) -> Self {
+        Self { verification: Arc::new(self.verification.with_threads(threads)), ..self }
+    }
+
+    /// How many clients are remembered that have proven themselves by a secret that is slow to verify; 10,000 unless said. Such a
+    /// client is answered without that work when it comes again with the same secret, for as long as nothing about it has
+    /// changed. With zero nothing is remembered.
+    ///
+    /// What is in memory is the HMAC-SHA256 of the secret, with a key that is drawn in each process. A clone shares it.
+    #[must_use]
+    pub fn with_verified_secrets(self, clients: usize) -> Self {
+        Self { verification: Arc::new(self.verification.with_verified(clients)), ..self }
+    }
+
     /// Where clients are looked up.
     pub const fn store(&self) -> &S {
         &self.store
@@ -96,6 +119,10 @@ impl<S, T> AuthorizationServer<S, T> {
 
     pub(crate) const fn random(&self) -> &RandomSource {
         &self.random
+    }
+
+    pub(crate) fn verification(&self) -> &Verification {
+        &self.verification
     }
 
     /// What is noted of uses, if anything is.

@@ -25,7 +25,6 @@ pub(super) fn told_from(
     client: Option<&Client>,
     request: &Request<'_>,
 ) -> Error {
-    let client = client.filter(|client| client.client_id().as_str() == authentication.client_id());
     let secrets = client.map(Client::client_secrets).unwrap_or_default();
     let decoy = ClientSecretHash::decoy(SecretClass::Generated);
     let fast = secrets.iter().map(StoredSecret::hash).find(|hash| hash.class() == SecretClass::Generated);

@@ -72,6 +72,7 @@ impl Error {
             Self::ReadOnlyMember(_) => "read_only_member",
             Self::WrongMember(..) => "wrong_member",
             Self::Interrupted => "interrupted",
+            Self::Overloaded => "overloaded",
             Self::Backend(_) => "backend",
         }
     }
