@@ -33,6 +33,7 @@ mod server;
 #[cfg(feature = "tower")]
 mod service;
 mod store;
+mod table;
 mod text;
 mod token;
 mod uses;
@@ -109,8 +110,9 @@ pub use store::RedisStore;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use store::SqliteStore;
 pub use store::{
-    AnyClientRegistry, AnyClientStore, AnyTokenStore, Claim, ClientRegistry, ClientStore, MemoryStore, Registered,
-    ReplayStore, Stores, TokenStore, Updated, Version,
+    Admitted, AnyClientRegistry, AnyClientStore, AnyCounterStore, AnyTokenStore, Attempt, Claim, ClientRegistry,
+    ClientStore, CounterKey, CounterStore, FailureLimit, Failures, MemoryCounters, MemoryStore, Registered,
+    ReplayStore, Stores, Taken, TokenStore, Updated, Version,
 };
 pub use text::ParseError;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.
