@@ -46,7 +46,7 @@ pub struct AuditEvent<'a> {
     pub action: AuditAction,
     /// To which client; where somebody was refused who has not proven who he is, as which client he came.
     pub client_id: Option<&'a str>,
-    /// To what else: a tenant, a role, or the id of a secret or an API key, which is the hash of its token.
+    /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token or a source.
     pub target: Option<&'a str>,
     /// Why it was not done, if it was not.
     pub cause: Option<&'a Error>,
@@ -67,6 +67,9 @@ pub enum AuditAction {
     CallApi,
     /// A secret that is about to end was used.
     UseRetiringSecret,
+    /// A client or a source has failed to authenticate so often that it has to wait. There is one event for each wait, and
+    /// none for those who are refused in it.
+    Throttle,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
     Manage,
     /// Clients are listed.
@@ -121,6 +124,7 @@ impl AuditAction {
             | Self::RevokeToken
             | Self::CallApi
             | Self::UseRetiringSecret
+            | Self::Throttle
             | Self::Manage
             | Self::CreateClient
             | Self::UpdateClient
@@ -205,8 +209,8 @@ impl AuditSink for TracingSink {
         }
         match (outcome, action) {
             ("failed", _) => emit!(error),
-            ("success", action) if action != AuditAction::UseRetiringSecret => emit!(info),
-            _ => emit!(warn),
+            ("success", AuditAction::UseRetiringSecret) | ("refused", _) => emit!(warn),
+            _ => emit!(info),
         }
     }
 }

@@ -135,12 +135,25 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
-        let client = self.store().find_client(authentication.client_id()).await?;
-        let client = authentication.authenticate(client, now, self.config())?;
+        let attempt = self.attempt(authentication.client_id(), request).await?;
+        let client = self.verify(authentication, now).await;
+        if let Some(attempt) = attempt {
+            attempt.end(self, client.as_ref().err()).await;
+        }
+        let client = client?;
         if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
             uses.secret(secret, now);
         }
         Ok(client)
+    }
+
+    async fn verify(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        now: OffsetDateTime,
+    ) -> Result<AuthenticatedClient, Error> {
+        let client = self.store().find_client(authentication.client_id()).await?;
+        authentication.authenticate(client, now, self.config())
     }
 }
 

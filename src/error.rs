@@ -1,6 +1,6 @@
 //! What can go wrong, and the one table that says how much of it the client is told.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
@@ -99,6 +99,13 @@ pub enum Error {
     /// The secret is right but the client is registered for another authentication method.
     #[error("the secret is right but the client is registered for another authentication method")]
     WrongMethod,
+
+    /// Too many authentications as this client have failed; it has to wait for so long.
+    #[error("too many authentications as this client have failed")]
+    ClientThrottled(Duration),
+    /// Too many authentications from this source have failed; it has to wait for so long.
+    #[error("too many authentications from this source have failed")]
+    SourceThrottled(Duration),
 
     /// The client has no `seacatauth_credentials`, so it may not use this grant.
     #[error("the client has no `seacatauth_credentials`, so it may not use this grant")]
@@ -226,6 +233,9 @@ impl Error {
             | Self::WrongSecret
             | Self::ExpiredSecret
             | Self::WrongMethod          => (401, InvalidClient, "client authentication failed"),
+            // §5.2 has no code for it. Which of the two it is stays here: one would say that others guess at the client too.
+            Self::ClientThrottled(_)
+            | Self::SourceThrottled(_)   => (429, TemporarilyUnavailable, "too many authentications have failed: come back later"),
             Self::GrantNotEnabled        => (400, UnauthorizedClient, "the client may not use this grant type"),
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
             Self::TooManyScopeTokens     => (400, InvalidScope, "the scope has too many tokens"),
@@ -360,7 +370,7 @@ pub enum ErrorCode {
     Conflict,
     /// What is to be changed is not what was read (RFC 9110 §15.5.13).
     PreconditionFailed,
-    /// A store or an issuer failed. §5.2 has no code for it; this is the one of §4.1.2.1.
+    /// A store or an issuer failed, or the client has to wait (RFC 6585 §4). §5.2 has no code for it; this is the one of §4.1.2.1.
     TemporarilyUnavailable,
 }
 

@@ -35,6 +35,7 @@ mod service;
 mod store;
 mod table;
 mod text;
+mod throttle;
 mod token;
 mod uses;
 
@@ -115,6 +116,7 @@ pub use store::{
     ReplayStore, Stores, Taken, TokenStore, Updated, Version,
 };
 pub use text::ParseError;
+pub use throttle::Throttle;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.
 pub use time;
 pub use token::Claims;

@@ -52,6 +52,9 @@ impl Reply {
             // RFC 9110 §15.5.2: a 401 without a challenge is malformed, whichever way the client authenticated.
             (_, 401, _) => reply = reply.with("WWW-Authenticate", challenge(config.bearer_realm())),
             (Error::MethodNotAllowed(allowed), ..) => reply = reply.with("Allow", *allowed),
+            (Error::ClientThrottled(wait) | Error::SourceThrottled(wait), ..) => {
+                reply = reply.with("Retry-After", whole_seconds(*wait).to_string());
+            }
             (_, 503, _) => reply = reply.with("Retry-After", "1"),
             _ => {}
         }
@@ -147,6 +150,11 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("status", &self.status).field("cause", &self.cause).finish_non_exhaustive()
     }
+}
+
+/// As `Retry-After` takes it (RFC 9110 §10.2.3), and never too soon.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// The JSON object without members.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, uses::Uses,
+    RandomSource, Throttle, uses::Uses,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -29,12 +29,14 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     audit: Option<Arc<dyn AuditSink>>,
     random: RandomSource,
     uses: Option<Arc<Uses>>,
+    throttle: Option<Arc<Throttle>>,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Puts the parts together.
     pub fn new(store: S, issuer: T, config: Config) -> Self {
-        Self { store, issuer, config, audit: None, random: RandomSource::default(), uses: None }
+        let random = RandomSource::default();
+        Self { store, issuer, config, audit: None, random, uses: None, throttle: None }
     }
 
     /// Gives the events of this server to a sink. Without one they are not recorded.
@@ -56,6 +58,16 @@ impl<S, T> AuthorizationServer<S, T> {
     #[must_use]
     pub fn with_uses_noted(self) -> Self {
         Self { uses: Some(Arc::default()), ..self }
+    }
+
+    /// Makes whoever fails to authenticate too often wait, at every endpoint where clients authenticate. A clone shares what is
+    /// counted.
+    ///
+    /// A host that calls the steps itself ([`TokenRequest::authenticate`](crate::TokenRequest::authenticate)) goes past it, and
+    /// has to slow guesses down by itself.
+    #[must_use]
+    pub fn with_throttle(self, throttle: Throttle) -> Self {
+        Self { throttle: Some(Arc::new(throttle)), ..self }
     }
 
     /// Where clients are looked up.
@@ -82,6 +94,10 @@ impl<S, T> AuthorizationServer<S, T> {
         self.uses.as_deref()
     }
 
+    pub(crate) fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_deref()
+    }
+
     /// Whether anything takes the events of this server: what only an event needs, need not be found out otherwise.
     pub(crate) fn is_audited(&self) -> bool {
         self.audit.is_some()
@@ -102,6 +118,10 @@ impl<S, T> AuthorizationServer<S, T> {
         client_id: Option<&str>,
         cause: &Error,
     ) {
+        // Of these there was an event already: when the wait began.
+        if matches!(cause, Error::ClientThrottled(_) | Error::SourceThrottled(_)) {
+            return;
+        }
         // What nobody has found may be a secret in the wrong place.
         let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
         let client_id = client_id.filter(|_| is_known);
