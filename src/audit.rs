@@ -46,7 +46,8 @@ pub struct AuditEvent<'a> {
     pub action: AuditAction,
     /// To which client; where somebody was refused who has not proven who he is, as which client he came.
     pub client_id: Option<&'a str>,
-    /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token or a source.
+    /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token, a source, or a quota
+    /// such as `client:billing 1000/h`.
     pub target: Option<&'a str>,
     /// Why it was not done, if it was not.
     pub cause: Option<&'a Error>,
@@ -70,6 +71,10 @@ pub enum AuditAction {
     /// A client or a source has failed to authenticate so often that it has to wait. There is one event for each wait, and
     /// none for those who are refused in it.
     Throttle,
+    /// So much of a quota is used up as the configuration says to tell.
+    CrossThreshold,
+    /// A token is more than a quota allows: it was refused, or issued all the same where quotas only monitor.
+    ExceedQuota,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
     Manage,
     /// Clients are listed.
@@ -125,6 +130,8 @@ impl AuditAction {
             | Self::CallApi
             | Self::UseRetiringSecret
             | Self::Throttle
+            | Self::CrossThreshold
+            | Self::ExceedQuota
             | Self::Manage
             | Self::CreateClient
             | Self::UpdateClient
@@ -209,7 +216,8 @@ impl AuditSink for TracingSink {
         }
         match (outcome, action) {
             ("failed", _) => emit!(error),
-            ("success", AuditAction::UseRetiringSecret) | ("refused", _) => emit!(warn),
+            ("success", AuditAction::UseRetiringSecret | AuditAction::CrossThreshold | AuditAction::ExceedQuota)
+            | ("refused", _) => emit!(warn),
             _ => emit!(info),
         }
     }

@@ -4,6 +4,8 @@ use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc, time:
 
 use serde::Serialize;
 
+use crate::RateLimit;
+
 /// Why a request was refused or failed: the cause, for the operator.
 ///
 /// The client sees only what [`Error::response`] makes of it, so an unknown client, a wrong secret and an expired one
@@ -106,6 +108,9 @@ pub enum Error {
     /// Too many authentications from this source have failed; it has to wait for so long.
     #[error("too many authentications from this source have failed")]
     SourceThrottled(Duration),
+    /// As many tokens as a quota allows have been issued.
+    #[error("as many tokens as the quota of the {} allows have been issued", .0.of())]
+    QuotaUsedUp(RateLimit),
 
     /// The client has no `seacatauth_credentials`, so it may not use this grant.
     #[error("the client has no `seacatauth_credentials`, so it may not use this grant")]
@@ -236,6 +241,7 @@ impl Error {
             // §5.2 has no code for it. Which of the two it is stays here: one would say that others guess at the client too.
             Self::ClientThrottled(_)
             | Self::SourceThrottled(_)   => (429, TemporarilyUnavailable, "too many authentications have failed: come back later"),
+            Self::QuotaUsedUp(_)         => (429, TemporarilyUnavailable, "as many tokens as the quota allows have been issued: come back later"),
             Self::GrantNotEnabled        => (400, UnauthorizedClient, "the client may not use this grant type"),
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
             Self::TooManyScopeTokens     => (400, InvalidScope, "the scope has too many tokens"),

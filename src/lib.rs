@@ -21,6 +21,7 @@ mod http_types;
 mod issuer;
 mod json;
 mod provisioning;
+mod quota;
 mod random;
 #[cfg(feature = "remote")]
 mod remote;
@@ -64,6 +65,7 @@ pub use issuer::{
     PublicJwk, SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TokenIssuer, TokenVerifier,
 };
 pub use provisioning::{Provisioning, ProvisioningError};
+pub use quota::{Quota, Quotas, RateLimit};
 pub use random::RandomSource;
 /// The crate whose connections [`RedisStore`] takes.
 #[cfg(feature = "redis")]

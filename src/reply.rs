@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 use serde::Serialize;
 use zeroize::Zeroize as _;
 
-use crate::{Config, Error, ErrorCode, ErrorResponse, Scope, json};
+use crate::{Config, Error, ErrorCode, ErrorResponse, RateLimit, Scope, json};
 
 /// An HTTP response, complete: a host copies it to the wire and adds nothing.
 ///
@@ -55,6 +55,9 @@ impl Reply {
             (Error::ClientThrottled(wait) | Error::SourceThrottled(wait), ..) => {
                 reply = reply.with("Retry-After", whole_seconds(*wait).to_string());
             }
+            (Error::QuotaUsedUp(limit), ..) => {
+                reply = reply.with("Retry-After", limit.resets_in().as_secs().to_string()).with_rate_limit(limit);
+            }
             (_, 503, _) => reply = reply.with("Retry-After", "1"),
             _ => {}
         }
@@ -103,6 +106,12 @@ impl Reply {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.extra.push((name, value.into()));
         self
+    }
+
+    /// With what is left of a quota.
+    pub(crate) fn with_rate_limit(self, limit: &RateLimit) -> Self {
+        let [policy, left] = limit.fields();
+        self.with("RateLimit-Policy", policy).with("RateLimit", left)
     }
 
     /// The status code.

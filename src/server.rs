@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, Throttle, uses::Uses,
+    AnyClientStore, AnyCounterStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry,
+    Config, CounterStore, Error, Quotas, RandomSource, Throttle, uses::Uses,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -30,13 +30,14 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     random: RandomSource,
     uses: Option<Arc<Uses>>,
     throttle: Option<Arc<Throttle>>,
+    quotas: Option<Arc<(Quotas, AnyCounterStore)>>,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Puts the parts together.
     pub fn new(store: S, issuer: T, config: Config) -> Self {
         let random = RandomSource::default();
-        Self { store, issuer, config, audit: None, random, uses: None, throttle: None }
+        Self { store, issuer, config, audit: None, random, uses: None, throttle: None, quotas: None }
     }
 
     /// Gives the events of this server to a sink. Without one they are not recorded.
@@ -70,6 +71,16 @@ impl<S, T> AuthorizationServer<S, T> {
         Self { throttle: Some(Arc::new(throttle)), ..self }
     }
 
+    /// Limits how many tokens clients and tenants get, as the counters say: those in
+    /// [memory](crate::MemoryCounters) are for this instance alone.
+    ///
+    /// It is [`handle_token_request`](crate::handle_token_request) that counts: a host that calls the steps itself goes past it.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas, counters: impl CounterStore + 'static) -> Self {
+        let quotas = (!quotas.is_empty()).then(|| Arc::new((quotas, AnyCounterStore::new(counters))));
+        Self { quotas, ..self }
+    }
+
     /// Where clients are looked up.
     pub const fn store(&self) -> &S {
         &self.store
@@ -98,6 +109,10 @@ impl<S, T> AuthorizationServer<S, T> {
         self.throttle.as_deref()
     }
 
+    pub(crate) fn quotas(&self) -> Option<&(Quotas, AnyCounterStore)> {
+        self.quotas.as_deref()
+    }
+
     /// Whether anything takes the events of this server: what only an event needs, need not be found out otherwise.
     pub(crate) fn is_audited(&self) -> bool {
         self.audit.is_some()
@@ -118,8 +133,8 @@ impl<S, T> AuthorizationServer<S, T> {
         client_id: Option<&str>,
         cause: &Error,
     ) {
-        // Of these there was an event already: when the wait began.
-        if matches!(cause, Error::ClientThrottled(_) | Error::SourceThrottled(_)) {
+        // Of these there was an event already: when the wait began, or one that names the quota.
+        if matches!(cause, Error::ClientThrottled(_) | Error::SourceThrottled(_) | Error::QuotaUsedUp(_)) {
             return;
         }
         // What nobody has found may be a secret in the wrong place.
