@@ -14,10 +14,12 @@ const WAYS: usize = 8;
 /// Where a place is full, a new key takes the entry that ranks lowest. Nothing is allocated before the first key.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
-    places: OnceLock<Box<[Mutex<[Entry<V>; WAYS]>]>>,
+    places: OnceLock<Box<[Place<V>]>>,
     size: usize,
     hasher: RandomState,
 }
+
+type Place<V> = Mutex<[Entry<V>; WAYS]>;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry<V> {
@@ -71,7 +73,7 @@ impl<V: Ranked> Table<V> {
         place.iter_mut().find(|entry| entry.tag == tag).map(|entry| work(&mut entry.value))
     }
 
-    fn place(&self, key: impl Hash) -> (Option<&Mutex<[Entry<V>; WAYS]>>, u64) {
+    fn place(&self, key: impl Hash) -> (Option<&Place<V>>, u64) {
         let hash = self.hasher.hash_one(key);
         let places = self.places.get_or_init(|| (0..self.size).map(|_| Mutex::default()).collect());
         let at = usize::try_from(hash % places.len() as u64).unwrap_or_default();

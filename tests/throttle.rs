@@ -246,7 +246,7 @@ fn no_answer_tells_whether_there_is_such_a_client() {
             At(&server, "192.0.2.1", 0.0).mints("basic");
         }
         let ask = |n: u32| At(&server, "192.0.2.1", f64::from(n) * 0.7).asks(client, "wrong");
-        (0..400).map(|n| ask(n)).map(|answer| (answer.status, answer.headers, answer.raw)).collect::<Vec<_>>()
+        (0..400).map(ask).map(|answer| (answer.status, answer.headers, answer.raw)).collect::<Vec<_>>()
     };
     let known = answers(false, "basic");
     assert!(known.iter().any(|(status, ..)| *status == 429));
@@ -448,7 +448,7 @@ fn over_a_socket_the_host_names_the_source() {
     let named = async |mut request: axum::extract::Request, next: axum::middleware::Next| {
         // A test's own way to come from elsewhere.
         let from = request.headers().get("test-source").map(|from| from.to_str().unwrap().parse().unwrap());
-        request.extensions_mut().insert(Source(from.unwrap_or(IpAddr::from([127, 0, 0, 1]))));
+        request.extensions_mut().insert(Source(from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))));
         next.run(request).await
     };
     let app = axum::Router::new().fallback_service(service).layer(axum::middleware::from_fn(named));

@@ -112,14 +112,13 @@ impl Ticket<'_> {
                 if let Some(admitted) = client {
                     self.throttle.forgive(CounterKey::Client(self.client_id), &admitted).await;
                 }
+                if let (Some(source), Some(true)) = (self.source, succeeded) {
+                    self.throttle.pairs.succeeded((self.client_id, source), milliseconds(self.now));
+                }
             }
         }
-        match (self.source, succeeded) {
-            (Some(source), Some(true)) => {
-                self.throttle.pairs.succeeded((self.client_id, source), milliseconds(self.now))
-            }
-            (_, Some(false)) => self.tell(server, refused),
-            _ => {}
+        if failed {
+            self.tell(server, refused);
         }
     }
 
