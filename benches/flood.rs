@@ -54,13 +54,14 @@ fn flood(secret: &ClientSecret) {
     const INVENTED: u32 = 1_000_000;
     let config = Config::default();
     let server = server_of(secret, config).with_throttle(Throttle::default());
-    let start = now();
+    let (start, empty) = (now(), resident());
     let known = |secret: &str, source: [u8; 4]| ask(&server, "client-999", secret, source.into(), start);
     assert_eq!(known(secret.expose(), [192, 0, 2, 1]).status(), 200);
     for n in 0..20 {
         assert_eq!(known("wrong", [203, 0, 113, n]).status(), 401);
     }
     let wait = retry_after(&known(secret.expose(), [203, 0, 113, 99]));
+    println!("nothing tried yet: {empty}");
     println!("before: {}, and a client at which somebody guessed waits {wait} s", resident());
 
     let began = Instant::now();
@@ -80,10 +81,8 @@ fn flood(secret: &ClientSecret) {
 /// What of the process is in memory.
 fn resident() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .map_or("?".into(), |rss| format!("VmRSS {}", rss.trim()))
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("?");
+    format!("VmRSS {}", resident.trim())
 }
 
 fn retry_after(reply: &Reply) -> u64 {
