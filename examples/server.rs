@@ -32,7 +32,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware::map_response, response::Response};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, State},
+    http::HeaderName,
+    middleware::{map_request_with_state, map_response},
+    response::Response,
+};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Parser, ValueEnum};
@@ -45,8 +51,8 @@ use client_credentials::SqliteStore;
 use client_credentials::{
     AnyClientRegistry, AnySigner, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditLog, AuditSink, AuthorizationServer,
     AuthorizationService, Client, ClientRegistry, ClientSecret, Config, Endpoint, Endpoints, Error as Cause, JwtIssuer,
-    KeySet, MemoryStore, OpaqueIssuer, Provisioning, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm,
-    SigningKey, Stores, TokenIssuer as _, TokenStore, now,
+    KeySet, MemoryCounters, MemoryStore, OpaqueIssuer, Provisioning, Quotas, RandomSource, SealedIssuer, SealingKey,
+    SigningAlgorithm, SigningKey, Source, Stores, Throttle, TokenIssuer as _, TokenStore, now,
 };
 use config::{File, FileFormat};
 use zeroize::Zeroizing;
@@ -54,7 +60,7 @@ use zeroize::Zeroizing;
 /// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and all others.
 #[derive(Parser)]
 struct Arguments {
-    /// An INI file with the sections [openidconnect] and [seacatauth:client].
+    /// An INI file with the sections [openidconnect], [seacatauth:client] and [quota].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A JSON file of clients and roles, to be added to those that are there; without it the first start makes a demo
@@ -72,6 +78,10 @@ struct Arguments {
     /// Plain HTTP instead of HTTPS, for behind a proxy.
     #[arg(long)]
     http: bool,
+    /// The header in which the proxy says the address of whoever asks, such as `X-Real-IP`, and which nobody else can set. Without it
+    /// all that come through a proxy share its address, and have to wait when one of them fails too often.
+    #[arg(long, value_name = "NAME")]
+    source_header: Option<HeaderName>,
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3081")]
     listen: SocketAddr,
@@ -125,9 +135,9 @@ type Server = AuthorizationServer<Chosen>;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let config = match &arguments.config {
+    let (config, quotas) = match &arguments.config {
         Some(path) => read_config(path).map_err(|error| format!("{}: {error}", path.display()))?,
-        None => Config::default(),
+        None => (Config::default(), Quotas::default()),
     };
     let clients = arguments.clients.as_deref();
     let clients = clients.map(|path| read_clients(path).map_err(|error| format!("{}: {error}", path.display())));
@@ -165,7 +175,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(|path| AuditLog::open(path, None).map_err(|error| format!("{}: {error}", path.display())).map(Arc::new));
     let audit = audit.transpose()?;
     let server = AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log(audit.clone()));
-    let server = Arc::new(server.with_uses_noted().with_misspellings_noted());
+    let server = server.with_uses_noted().with_misspellings_noted();
+    let server = server.with_throttle(Throttle::default()).with_quotas(quotas, MemoryCounters::default());
+    let server = Arc::new(server);
 
     // Last of all that can fail, since a secret that is made now is shown only now.
     let demo = fill(&server, clients.as_ref()).await?;
@@ -192,7 +204,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("\nReady.");
 
     let service = AuthorizationService::new(server.clone(), endpoints);
-    let app = Router::new().fallback_service(service).layer(map_response(log_source)).into_make_service();
+    let app = Router::new().fallback_service(service).layer(map_response(log_source));
+    let app = app.layer(map_request_with_state(arguments.source_header, name_source));
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     tokio::spawn(tidy(server.clone(), tokens, audit.clone()));
@@ -204,6 +218,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     audit.map_or(Ok(()), |audit| audit.sync())?;
     println!("Stopped.");
     Ok(())
+}
+
+/// Tells the service where a request comes from, as the connection says or as the proxy does.
+async fn name_source(
+    State(header): State<Option<HeaderName>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Request {
+    let source = match header {
+        None => Some(peer.ip()),
+        Some(name) => request.headers().get(name).and_then(|value| value.to_str().ok()?.parse().ok()),
+    };
+    if let Some(source) = source {
+        request.extensions_mut().insert(Source(source));
+    }
+    request
 }
 
 /// The audit says what was refused; why a backend failed is only here.
@@ -231,8 +261,9 @@ fn log(line: &dyn Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-fn read_config(path: &Path) -> Result<Config, config::ConfigError> {
-    config::Config::builder().add_source(File::from(path).format(FileFormat::Ini)).build()?.try_deserialize()
+fn read_config(path: &Path) -> Result<(Config, Quotas), config::ConfigError> {
+    let file = config::Config::builder().add_source(File::from(path).format(FileFormat::Ini)).build()?;
+    Ok((file.clone().try_deserialize()?, file.try_deserialize()?))
 }
 
 fn read_clients(path: &Path) -> Result<Provisioning, Box<dyn Error>> {

@@ -66,7 +66,8 @@ pub struct AuditEvent<'a> {
     pub action: AuditAction,
     /// To which client; where somebody was refused who has not proven who he is, as which client he came.
     pub client_id: Option<&'a str>,
-    /// To what else: a tenant, a role, or the id of a secret or an API key, which is the hash of its token.
+    /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token, a source, or a quota
+    /// such as `client:billing 1000/h`.
     pub target: Option<&'a str>,
     /// Why it was not done, if it was not.
     pub cause: Option<&'a Error>,
@@ -87,6 +88,13 @@ pub enum AuditAction {
     CallApi,
     /// A secret that is about to end was used.
     UseRetiringSecret,
+    /// A client or a source has failed to authenticate so often that it has to wait. There is one event for each wait, and
+    /// none for those who are refused in it.
+    Throttle,
+    /// So much of a quota is used up as the configuration says to tell.
+    CrossThreshold,
+    /// A token is more than a quota allows: it was refused, or issued all the same where quotas only monitor.
+    ExceedQuota,
     /// A call of the management endpoint that got no further than to its bearer token or its path.
     Manage,
     /// Clients are listed.
@@ -141,6 +149,9 @@ impl AuditAction {
             | Self::RevokeToken
             | Self::CallApi
             | Self::UseRetiringSecret
+            | Self::Throttle
+            | Self::CrossThreshold
+            | Self::ExceedQuota
             | Self::Manage
             | Self::CreateClient
             | Self::UpdateClient

@@ -161,6 +161,25 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
+        let attempt = self.attempt(authentication.client_id(), request).await?;
+        let client = self.verify(authentication, request).await;
+        if let Some(attempt) = attempt {
+            attempt.end(self, client.as_ref().err()).await;
+        }
+        let client = client?;
+        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
+            uses.secret(secret, now);
+        }
+        Ok(client)
+    }
+
+    /// The same, whatever has failed before.
+    async fn verify(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        request: &Request<'_>,
+    ) -> Result<AuthenticatedClient, Error> {
+        let now = request.received_at;
         let found = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
         let client = authentication.its(found);
         if let Some(client) = &client {
@@ -174,14 +193,10 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
             // In a box, so that nobody else has to carry it.
             Box::pin(self.authenticate_slowly(authentication, client, slow, request)).await
         };
-        let client = authenticated.map_err(|cause| match looked_at {
+        authenticated.map_err(|cause| match looked_at {
             Some(client) => misspelling::told_from(cause, authentication, client.as_deref(), request),
             None => cause,
-        })?;
-        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
-            uses.secret(secret, now);
-        }
-        Ok(client)
+        })
     }
 
     /// The same where a hash is slow to verify: on other threads, unless the client has proven itself by this secret before.

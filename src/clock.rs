@@ -1,4 +1,4 @@
-//! The one place that asks the system what time it is.
+//! The one place that asks the system what time it is, and what others reckon with.
 
 use time::OffsetDateTime;
 
@@ -10,4 +10,14 @@ use time::OffsetDateTime;
 #[expect(clippy::disallowed_methods, reason = "this is where the system is asked")]
 pub fn now() -> OffsetDateTime {
     std::time::SystemTime::now().into()
+}
+
+/// Since 1970, rounded down: what is reckoned with where a nanosecond does not matter.
+pub(crate) fn milliseconds(at: OffsetDateTime) -> i64 {
+    at.unix_timestamp() * 1000 + i64::from(at.millisecond())
+}
+
+/// The same the other way round.
+pub(crate) fn from_milliseconds(at: i64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::milliseconds(at))
 }

@@ -43,12 +43,20 @@ pub(crate) use value::Value;
 /// | `introspection_restricted` | `false` | whether a client needs the resource [`INTROSPECTION`](crate::INTROSPECTION) to ask what a token says; else it is enough to be a client |
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
 /// | `jwks_max_age` | `5m` | how long the public keys and the metadata of the server may be kept by whoever has read them: a new key must be published for as long before it signs |
+/// | `max_failures_per_client` | `20` | how many failed authentications as one client within the window make those that follow wait, where the host has a [`Throttle`](crate::Throttle); `0`: they are not counted |
+/// | `max_failures_per_source` | `100` | the same for those from one address, or from one /64 of IPv6 |
+/// | `failure_window` | `1m` | the time within which failures are counted |
+/// | `max_retry_after` | `5m` | the longest wait |
 /// | `cache_expiration`, in `seacatauth:client` | `30s` | how long clients are kept in memory by a host that has `Cached` over its store; `0`: not at all |
 /// | `client_secret_expiration`, in `seacatauth:client` | `0` | how long a new secret counts that the management endpoint makes; `0`: for ever |
 /// | `max_client_secrets`, in `seacatauth:client` | `3` | how many secrets of a client can count at a time |
 ///
 /// Durations are written `10m`, `3 m`, `4 h`, or `600` for seconds. A key of the section `openidconnect` that is not in the
 /// table is refused.
+///
+/// The limits of failures let a fleet that was given a wrong secret live behind one address with others: its failures stop
+/// counting for the address as soon as its client has to wait, which is after 20 of them, and 100 are far more than that. They
+/// stand against guesses of chosen secrets, at a dozen an hour; generated ones need no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     expiration: Duration,
@@ -65,6 +73,10 @@ pub struct Config {
     cache_expiration: Duration,
     client_secret_expiration: Option<Duration>,
     max_client_secrets: usize,
+    max_failures_per_client: u32,
+    max_failures_per_source: u32,
+    failure_window: Duration,
+    max_retry_after: Duration,
 }
 
 impl Default for Config {
@@ -84,6 +96,10 @@ impl Default for Config {
             cache_expiration: Duration::from_secs(30),
             client_secret_expiration: None,
             max_client_secrets: 3,
+            max_failures_per_client: 20,
+            max_failures_per_source: 100,
+            failure_window: Duration::from_secs(60),
+            max_retry_after: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -288,10 +304,67 @@ impl Config {
         self.cache_expiration
     }
 
+    /// Sets how many failed authentications as one client within the window make those that follow wait; with zero they are not
+    /// counted.
+    #[must_use]
+    pub fn with_max_failures_per_client(self, max_failures_per_client: u32) -> Self {
+        Self { max_failures_per_client, ..self }
+    }
+
+    /// Sets the same for those from one source.
+    #[must_use]
+    pub fn with_max_failures_per_source(self, max_failures_per_source: u32) -> Self {
+        Self { max_failures_per_source, ..self }
+    }
+
+    /// Sets the time within which failed authentications are counted.
+    ///
+    /// # Errors
+    /// When it is not a whole number of seconds.
+    pub fn with_failure_window(self, failure_window: Duration) -> Result<Self, ConfigError> {
+        Self { failure_window, ..self }.checked()
+    }
+
+    /// Sets how long whoever fails too often has to wait at most.
+    ///
+    /// # Errors
+    /// When it is not a whole number of seconds.
+    pub fn with_max_retry_after(self, max_retry_after: Duration) -> Result<Self, ConfigError> {
+        Self { max_retry_after, ..self }.checked()
+    }
+
+    /// How many failed authentications as one client make those that follow wait; zero where they are not counted.
+    #[must_use]
+    pub const fn max_failures_per_client(&self) -> u32 {
+        self.max_failures_per_client
+    }
+
+    /// The same for those from one source.
+    #[must_use]
+    pub const fn max_failures_per_source(&self) -> u32 {
+        self.max_failures_per_source
+    }
+
+    /// The time within which failed authentications are counted.
+    #[must_use]
+    pub const fn failure_window(&self) -> Duration {
+        self.failure_window
+    }
+
+    /// How long whoever fails too often has to wait at most.
+    #[must_use]
+    pub const fn max_retry_after(&self) -> Duration {
+        self.max_retry_after
+    }
+
     fn checked(self) -> Result<Self, ConfigError> {
-        for (key, duration) in
-            [(EXPIRATION, self.expiration), (MAX_EXPIRATION, self.max_expiration), (JWKS_MAX_AGE, self.jwks_max_age)]
-        {
+        for (key, duration) in [
+            (EXPIRATION, self.expiration),
+            (MAX_EXPIRATION, self.max_expiration),
+            (JWKS_MAX_AGE, self.jwks_max_age),
+            (FAILURE_WINDOW, self.failure_window),
+            (MAX_RETRY_AFTER, self.max_retry_after),
+        ] {
             if !duration::is_whole(duration) {
                 return Err(ConfigError::new(key, &format_duration(duration).to_string(), duration::EXPECTED.into()));
             }
@@ -328,6 +401,8 @@ const MAX_EXPIRATION: &str = "client_credentials_grant_max_expiration";
 const BEARER_REALM: &str = "bearer_realm";
 const JWKS_MAX_AGE: &str = "jwks_max_age";
 const MAX_CLIENT_SECRETS: &str = "max_client_secrets";
+const FAILURE_WINDOW: &str = "failure_window";
+const MAX_RETRY_AFTER: &str = "max_retry_after";
 const ABOVE_ZERO: &str = "a whole number above zero";
 
 /// A `quoted-string` of RFC 9110 §5.6.4 needs no escape for these.
@@ -345,7 +420,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(key: &str, value: &str, expected: String) -> Self {
+    pub(crate) fn new(key: &str, value: &str, expected: String) -> Self {
         Self { key: key.into(), value: value.into(), expected }
     }
 

@@ -10,6 +10,7 @@
 //! // In a `#[test]`:
 //! conformance::token_store(async || MemoryStore::default());
 //! conformance::replay_store(async || MemoryStore::default());
+//! conformance::counter_store(async || client_credentials::MemoryCounters::default());
 //! conformance::client_registry(async || MemoryStore::default());
 //! conformance::client_store(async |clients| {
 //!     let store = MemoryStore::default();
@@ -26,6 +27,7 @@
 )]
 
 mod clients;
+mod counters;
 mod denials;
 mod registry;
 mod replay;
@@ -36,7 +38,7 @@ use std::{fmt::Display, future::Future, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tokio::{runtime::Builder, sync::Barrier, task::JoinSet};
 
-use crate::{BackendError, Client, ClientRegistry, ClientStore, RandomSource, ReplayStore, TokenStore};
+use crate::{BackendError, Client, ClientRegistry, ClientStore, CounterStore, RandomSource, ReplayStore, TokenStore};
 
 /// How many tasks race where one of them must win.
 const RACERS: usize = 16;
@@ -108,6 +110,19 @@ pub fn replay_store<S: ReplayStore + 'static>(make: impl AsyncFn() -> S) {
         replay::tells_ids_apart(&make().await).await;
         replay::lets_go_after_expiry(&make().await).await;
         replay::racing_claims_one_wins(make().await).await;
+    });
+}
+
+/// Holds a [`CounterStore`] against its contract, also under concurrency.
+pub fn counter_store<S: CounterStore + 'static>(make: impl AsyncFn() -> S) {
+    run(async {
+        counters::admits_up_to_the_limit(&make().await).await;
+        counters::forgives_what_did_not_fail(&make().await).await;
+        counters::tells_keys_apart(&make().await).await;
+        counters::takes_up_to_the_most(&make().await).await;
+        counters::counts_as_failures_do(&make().await).await;
+        counters::racing_attempts_the_limit_holds(make().await).await;
+        counters::racing_takes_each_has_its_count(make().await).await;
     });
 }
 

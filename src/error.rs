@@ -6,9 +6,11 @@ mod name;
 
 pub use misspelling::Misspelling;
 
-use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc};
+use std::{borrow::Cow, error::Error as StdError, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use serde::Serialize;
+
+use crate::RateLimit;
 
 /// Why a request was refused or failed: the cause, for the operator.
 ///
@@ -118,6 +120,16 @@ pub enum Error {
     /// The secret is right but the client is registered for another authentication method.
     #[error("the secret is right but the client is registered for another authentication method")]
     WrongMethod,
+
+    /// Too many authentications as this client have failed; it has to wait for so long.
+    #[error("too many authentications as this client have failed")]
+    ClientThrottled(Duration),
+    /// Too many authentications from this source have failed; it has to wait for so long.
+    #[error("too many authentications from this source have failed")]
+    SourceThrottled(Duration),
+    /// As many tokens as a quota allows have been issued.
+    #[error("as many tokens as the quota of the {} allows have been issued", .0.of())]
+    QuotaUsedUp(RateLimit),
 
     /// The client has no `seacatauth_credentials`, so it may not use this grant.
     #[error("the client has no `seacatauth_credentials`, so it may not use this grant")]
@@ -252,6 +264,10 @@ impl Error {
             | Self::MisspelledSecret(_)
             | Self::ExpiredSecret
             | Self::WrongMethod          => (401, InvalidClient, "client authentication failed"),
+            // §5.2 has no code for it. Which of the two it is stays here: one would say that others guess at the client too.
+            Self::ClientThrottled(_)
+            | Self::SourceThrottled(_)   => (429, TemporarilyUnavailable, "too many authentications have failed: come back later"),
+            Self::QuotaUsedUp(_)         => (429, TemporarilyUnavailable, "as many tokens as the quota allows have been issued: come back later"),
             Self::GrantNotEnabled        => (400, UnauthorizedClient, "the client may not use this grant type"),
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
             Self::TooManyScopeTokens     => (400, InvalidScope, "the scope has too many tokens"),
@@ -387,7 +403,7 @@ pub enum ErrorCode {
     Conflict,
     /// What is to be changed is not what was read (RFC 9110 §15.5.13).
     PreconditionFailed,
-    /// A store or an issuer failed. §5.2 has no code for it; this is the one of §4.1.2.1.
+    /// A store or an issuer failed, or the client has to wait (RFC 6585 §4). §5.2 has no code for it; this is the one of §4.1.2.1.
     TemporarilyUnavailable,
 }
 

@@ -22,6 +22,7 @@ mod issuer;
 mod json;
 mod observe;
 mod provisioning;
+mod quota;
 mod random;
 #[cfg(feature = "remote")]
 mod remote;
@@ -34,7 +35,9 @@ mod server;
 #[cfg(feature = "tower")]
 mod service;
 mod store;
+mod table;
 mod text;
+mod throttle;
 mod token;
 mod uses;
 mod verification;
@@ -67,6 +70,7 @@ pub use issuer::{
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;
 pub use provisioning::{Provisioning, ProvisioningError};
+pub use quota::{Quota, Quotas, RateLimit};
 pub use random::RandomSource;
 /// The crate whose connections [`RedisStore`] takes.
 #[cfg(feature = "redis")]
@@ -114,10 +118,12 @@ pub use store::RedisStore;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use store::SqliteStore;
 pub use store::{
-    AnyClientRegistry, AnyClientStore, AnyTokenStore, Claim, ClientRegistry, ClientStore, MemoryStore, Registered,
-    ReplayStore, Stores, TokenStore, Updated, Version,
+    Admitted, AnyClientRegistry, AnyClientStore, AnyCounterStore, AnyTokenStore, Attempt, Claim, ClientRegistry,
+    ClientStore, CounterKey, CounterStore, FailureLimit, Failures, MemoryCounters, MemoryStore, Registered,
+    ReplayStore, Stores, Taken, TokenStore, Updated, Version,
 };
 pub use text::ParseError;
+pub use throttle::Throttle;
 /// The crate whose [`OffsetDateTime`](time::OffsetDateTime) stands in this crate's interface.
 pub use time;
 pub use token::Claims;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 use serde::Serialize;
 use zeroize::Zeroize as _;
 
-use crate::{Config, Error, ErrorCode, ErrorResponse, Scope, json};
+use crate::{Config, Error, ErrorCode, ErrorResponse, RateLimit, Scope, json};
 
 /// An HTTP response, complete: a host copies it to the wire and adds nothing.
 ///
@@ -52,6 +52,12 @@ impl Reply {
             // RFC 9110 §15.5.2: a 401 without a challenge is malformed, whichever way the client authenticated.
             (_, 401, _) => reply = reply.with("WWW-Authenticate", challenge(config.bearer_realm())),
             (Error::MethodNotAllowed(allowed), ..) => reply = reply.with("Allow", *allowed),
+            (Error::ClientThrottled(wait) | Error::SourceThrottled(wait), ..) => {
+                reply = reply.with("Retry-After", whole_seconds(*wait).to_string());
+            }
+            (Error::QuotaUsedUp(limit), ..) => {
+                reply = reply.with("Retry-After", limit.resets_in().as_secs().to_string()).with_rate_limit(limit);
+            }
             (_, 503, _) => reply = reply.with("Retry-After", "1"),
             _ => {}
         }
@@ -102,6 +108,12 @@ impl Reply {
         self
     }
 
+    /// With what is left of a quota.
+    pub(crate) fn with_rate_limit(self, limit: &RateLimit) -> Self {
+        let [policy, left] = limit.fields();
+        self.with("RateLimit-Policy", policy).with("RateLimit", left)
+    }
+
     /// The status code.
     #[must_use]
     pub const fn status(&self) -> u16 {
@@ -147,6 +159,11 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("status", &self.status).field("cause", &self.cause).finish_non_exhaustive()
     }
+}
+
+/// As `Retry-After` takes it (RFC 9110 §10.2.3), and never too soon.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// The JSON object without members.

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, observe, uses::Uses, verification::Verification,
+    AnyClientStore, AnyCounterStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry,
+    Config, CounterStore, Error, Quotas, RandomSource, Throttle, observe, uses::Uses, verification::Verification,
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -31,6 +31,8 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     uses: Option<Arc<Uses>>,
     are_misspellings_noted: bool,
     verification: Arc<Verification>,
+    throttle: Option<Arc<Throttle>>,
+    quotas: Option<Arc<(Quotas, AnyCounterStore)>>,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
@@ -45,6 +47,8 @@ impl<S, T> AuthorizationServer<S, T> {
             uses: None,
             are_misspellings_noted: false,
             verification: Arc::default(),
+            throttle: None,
+            quotas: None,
         }
     }
 
@@ -102,6 +106,26 @@ impl<S, T> AuthorizationServer<S, T> {
         Self { verification: Arc::new(self.verification.with_verified(clients)), ..self }
     }
 
+    /// Makes whoever fails to authenticate too often wait, at every endpoint where clients authenticate. A clone shares what is
+    /// counted.
+    ///
+    /// A host that calls the steps itself ([`TokenRequest::authenticate`](crate::TokenRequest::authenticate)) goes past it, and
+    /// has to slow guesses down by itself.
+    #[must_use]
+    pub fn with_throttle(self, throttle: Throttle) -> Self {
+        Self { throttle: Some(Arc::new(throttle)), ..self }
+    }
+
+    /// Limits how many tokens clients and tenants get, as the counters say: those in
+    /// [memory](crate::MemoryCounters) are for this instance alone.
+    ///
+    /// It is [`handle_token_request`](crate::handle_token_request) that counts: a host that calls the steps itself goes past it.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas, counters: impl CounterStore + 'static) -> Self {
+        let quotas = (!quotas.is_empty()).then(|| Arc::new((quotas, AnyCounterStore::new(counters))));
+        Self { quotas, ..self }
+    }
+
     /// Where clients are looked up.
     pub const fn store(&self) -> &S {
         &self.store
@@ -134,6 +158,14 @@ impl<S, T> AuthorizationServer<S, T> {
         self.are_misspellings_noted
     }
 
+    pub(crate) fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_deref()
+    }
+
+    pub(crate) fn quotas(&self) -> Option<&(Quotas, AnyCounterStore)> {
+        self.quotas.as_deref()
+    }
+
     /// Whether anything takes the events of this server: what only an event needs, need not be found out otherwise.
     pub(crate) fn is_audited(&self) -> bool {
         self.audit.is_some()
@@ -154,6 +186,10 @@ impl<S, T> AuthorizationServer<S, T> {
         client_id: Option<&str>,
         cause: &Error,
     ) {
+        // Of these there was an event already: when the wait began, or one that names the quota.
+        if matches!(cause, Error::ClientThrottled(_) | Error::SourceThrottled(_) | Error::QuotaUsedUp(_)) {
+            return;
+        }
         // What nobody has found may be a secret in the wrong place.
         let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
         let client_id = client_id.filter(|_| is_known);

@@ -1,7 +1,8 @@
-//! Where clients are found, opaque tokens are kept, and what may count only once is claimed.
+//! Where clients are found, opaque tokens are kept, what may count only once is claimed, and what is limited is counted.
 
 #[cfg(feature = "cached")]
 mod cached;
+mod counters;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod deadline;
 mod memory;
@@ -26,7 +27,9 @@ pub use self::redis::RedisStore;
 #[cfg(feature = "cached")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
 pub use cached::Cached;
-pub use memory::MemoryStore;
+pub use counters::{Admitted, AnyCounterStore, Attempt, CounterKey, CounterStore, FailureLimit, Failures, Taken};
+pub(crate) use memory::CAPACITY;
+pub use memory::{MemoryCounters, MemoryStore};
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::PostgresStore;

@@ -13,9 +13,10 @@ use std::{
 };
 
 use client_credentials::{
-    AnyClientStore, AnyTokenStore, BackendError, Claim, Claims, Client, ClientId, ClientRegistry, ClientStore,
-    MemoryStore, Registered, ReplayStore, Role, RoleId, TenantName, TokenHash, TokenStore, Updated, Version,
-    conformance, time::OffsetDateTime,
+    Admitted, AnyClientStore, AnyCounterStore, AnyTokenStore, Attempt, BackendError, Claim, Claims, Client, ClientId,
+    ClientRegistry, ClientStore, CounterKey, CounterStore, FailureLimit, MemoryCounters, MemoryStore, Registered,
+    ReplayStore, Role, RoleId, Taken, TenantName, TokenHash, TokenStore, Updated, Version, conformance,
+    time::OffsetDateTime,
 };
 use custom_store::store::MyStore;
 
@@ -31,11 +32,14 @@ fn memory_store() {
     conformance::token_store(async || MemoryStore::default());
     conformance::replay_store(async || MemoryStore::default());
     conformance::client_registry(async || MemoryStore::default());
+    conformance::counter_store(async || MemoryCounters::default());
     // One store for all checks, as a database would be.
     let shared = MemoryStore::default();
     conformance::token_store(async || shared.clone());
     conformance::replay_store(async || shared.clone());
     conformance::client_registry(async || shared.clone());
+    let shared = MemoryCounters::default();
+    conformance::counter_store(async || shared.clone());
 }
 
 #[test]
@@ -46,6 +50,144 @@ fn pointers_and_type_erased_stores() {
     conformance::token_store(async || AnyTokenStore::new(MemoryStore::default()));
     conformance::replay_store(async || Arc::new(MemoryStore::default()));
     conformance::client_registry(async || Arc::new(MemoryStore::default()));
+    conformance::counter_store(async || AnyCounterStore::new(MemoryCounters::default()));
+    conformance::counter_store(async || AnyCounterStore::new(Arc::new(MemoryCounters::default())));
+}
+
+/// A memory of counters with one fault.
+#[derive(Clone)]
+struct BrokenCounters(MemoryCounters, CounterFault);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum CounterFault {
+    CountsRefusals,
+    ForgivesNothing,
+    ForgivesWindowsOnly,
+    CountsByLookingFirst,
+    RoundsTime,
+    MixesKeys,
+    MixesSides,
+    TakesOneMore,
+    TakesByLookingFirst,
+    GivesNothingBack,
+    GivesBackToTheNext,
+    ForgetsTheHighest,
+}
+
+impl CounterStore for BrokenCounters {
+    async fn attempt(
+        &self,
+        key: CounterKey<'_>,
+        limit: &FailureLimit,
+        now: OffsetDateTime,
+    ) -> Result<Attempt, BackendError> {
+        let Self(store, fault) = self;
+        match fault {
+            CounterFault::MixesKeys => {
+                let key = key.to_string().to_lowercase();
+                store.attempt(CounterKey::Client(&key), limit, now).await
+            }
+            CounterFault::RoundsTime => {
+                let now = now.replace_millisecond(now.millisecond() / 50 * 50).unwrap();
+                store.attempt(key, limit, now).await
+            }
+            CounterFault::CountsByLookingFirst => {
+                // Admits whoever has asked while another one was asking.
+                let attempt = store.attempt(key, limit, now).await?;
+                let Attempt::Admitted(admitted) = attempt else { return Ok(attempt) };
+                store.forgive(key, &admitted).await?;
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                let _ = store.attempt(key, limit, now).await?;
+                Ok(attempt)
+            }
+            CounterFault::CountsRefusals => match store.attempt(key, limit, now).await? {
+                Attempt::Refused { until } => {
+                    let _ = store.attempt(key, limit, until).await?;
+                    Ok(Attempt::Refused { until })
+                }
+                admitted => Ok(admitted),
+            },
+            _ => store.attempt(key, limit, now).await,
+        }
+    }
+
+    async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
+        match self.1 {
+            CounterFault::ForgivesNothing => Ok(()),
+            CounterFault::MixesKeys => {
+                let key = key.to_string().to_lowercase();
+                self.0.forgive(CounterKey::Client(&key), admitted).await
+            }
+            CounterFault::ForgivesWindowsOnly if admitted.blocks_until().is_some() => Ok(()),
+            _ => self.0.forgive(key, admitted).await,
+        }
+    }
+
+    async fn take(
+        &self,
+        key: CounterKey<'_>,
+        most: u64,
+        now: OffsetDateTime,
+        ends_at: OffsetDateTime,
+    ) -> Result<Taken, BackendError> {
+        let Self(store, fault) = self;
+        match fault {
+            CounterFault::MixesSides => {
+                let (CounterKey::Client(name) | CounterKey::Tenant(name)) = key else { return Ok(Taken::UsedUp) };
+                store.take(CounterKey::Client(name), most, now, ends_at).await
+            }
+            CounterFault::TakesOneMore => store.take(key, most.saturating_add(1), now, ends_at).await,
+            CounterFault::TakesByLookingFirst => {
+                let taken = store.take(key, most, now, ends_at).await?;
+                if taken != Taken::UsedUp {
+                    store.give_back(key, ends_at).await?;
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                    let _ = store.take(key, most, now, ends_at).await?;
+                }
+                Ok(taken)
+            }
+            CounterFault::ForgetsTheHighest => Ok(match store.take(key, most, now, ends_at).await? {
+                Taken::Granted { count, .. } => Taken::Granted { count, is_highest: true },
+                Taken::UsedUp => Taken::UsedUp,
+            }),
+            _ => store.take(key, most, now, ends_at).await,
+        }
+    }
+
+    async fn give_back(&self, key: CounterKey<'_>, ends_at: OffsetDateTime) -> Result<(), BackendError> {
+        match self.1 {
+            CounterFault::GivesNothingBack => Ok(()),
+            CounterFault::GivesBackToTheNext => {
+                self.0.give_back(key, ends_at).await?;
+                self.0.give_back(key, ends_at + std::time::Duration::from_secs(600)).await
+            }
+            _ => self.0.give_back(key, ends_at).await,
+        }
+    }
+}
+
+#[test]
+fn broken_counters_do_not_pass() {
+    for (fault, expected) in [
+        (CounterFault::CountsRefusals, "admits_up_to_the_limit"),
+        (CounterFault::ForgivesNothing, "forgives_what_did_not_fail"),
+        (CounterFault::ForgivesWindowsOnly, "forgives_what_did_not_fail"),
+        (CounterFault::CountsByLookingFirst, "racing_attempts_the_limit_holds"),
+        (CounterFault::RoundsTime, "counts_as_failures_do"),
+        (CounterFault::MixesKeys, "tells_keys_apart"),
+        (CounterFault::MixesSides, "tells_keys_apart"),
+        (CounterFault::TakesOneMore, "tells_keys_apart"),
+        (CounterFault::TakesByLookingFirst, "racing_takes_each_has_its_count"),
+        (CounterFault::GivesNothingBack, "takes_up_to_the_most"),
+        (CounterFault::GivesBackToTheNext, "takes_up_to_the_most"),
+        (CounterFault::ForgetsTheHighest, "takes_up_to_the_most"),
+    ] {
+        let broken = || BrokenCounters(MemoryCounters::default(), fault);
+        let run = AssertUnwindSafe(|| conformance::counter_store(async || broken()));
+        let panic = catch_unwind(run).expect_err(&format!("{fault:?} passes"));
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.starts_with(expected), "{fault:?}: {message}");
+    }
 }
 
 #[test]

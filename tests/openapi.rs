@@ -18,8 +18,9 @@ use std::{
 
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Client, ClientId,
-    ClientRegistry, ClientStore, Config, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, Provisioning, Registered, Role,
-    RoleId, SigningAlgorithm, SigningKey, Stores, TenantName, Updated, Version,
+    ClientRegistry, ClientStore, Config, JwtIssuer, MemoryCounters, MemoryStore, OPENAPI, OpaqueIssuer, Provisioning,
+    Quota, Quotas, Registered, Role, RoleId, SigningAlgorithm, SigningKey, Stores, TenantName, Throttle, Updated,
+    Version,
 };
 use common::{Answer, Asked, SECRET, Served, basic, post, request, stores};
 use serde_json::{Value, json};
@@ -196,6 +197,8 @@ struct Described {
     jwt: Served,
     /// Whose tokens are kept elsewhere than in its store.
     elsewhere: Served,
+    /// Which lets nobody fail, and issues one token a day.
+    limited: Served,
     root: String,
     nobody: String,
     /// What was answered: the operation, the status, and the `error`.
@@ -214,10 +217,14 @@ impl Described {
         let other = |issuer| Served::start(AuthorizationServer::new(stores(store.clone()), issuer, Config::default()));
         let jwt = other(AnyTokenIssuer::new(JwtIssuer::new("https://auth.example.com", key)));
         let elsewhere = other(AnyTokenIssuer::new(OpaqueIssuer::new(MemoryStore::default())));
+        let few = Config::default().with_max_failures_per_client(1);
+        let limited = AuthorizationServer::new(stores(store.clone()), issuer(), few).with_throttle(Throttle::default());
+        let quotas = Quotas::default().with_default(Quota::per_day(1).unwrap());
+        let limited = Served::start(limited.with_quotas(quotas, MemoryCounters::default()));
         let (root, nobody) = (minted(&served, "root", ""), minted(&served, "nobody", ""));
         let (document, seen) = (document(), RefCell::default());
         let operations = operations(&document);
-        Self { document, operations, served, down, jwt, elsewhere, root, nobody, seen }
+        Self { document, operations, served, down, jwt, elsewhere, limited, root, nobody, seen }
     }
 
     fn operation(&self, id: &str) -> &Operation {
@@ -598,6 +605,24 @@ fn errors_of_their_own(described: &Described) {
         described.asked(id, &form(&"x".repeat(17_000), SECRET), 413);
         described.asked_of(&described.down, id, &form("token=a", SECRET), 503);
     }
+    for (id, path) in [
+        ("requestToken", TOKEN_ENDPOINT),
+        ("introspectToken", INTROSPECTION_ENDPOINT),
+        ("revokeToken", REVOCATION_ENDPOINT),
+    ] {
+        let guess = request("POST", path).form(format!("token=a&{grant}")).credentials("billing", "wrong");
+        // At most the first one is verified, unless a second goes by in between.
+        let mut guesses = (0..10).map(|_| described.limited.send(&guess));
+        let refused = guesses.find(|answer| answer.status == 429).unwrap();
+        described.documented(described.operation(id), &refused);
+    }
+    let mint = basic("disabled", SECRET, grant);
+    described.asked_of(&described.limited, "requestToken", &mint, 400);
+    let mint = basic("root", SECRET, grant);
+    let granted = described.asked_of(&described.limited, "requestToken", &mint, 200);
+    let refused = described.asked_of(&described.limited, "requestToken", &mint, 429);
+    assert!([granted, refused].iter().all(|answer| answer.header("ratelimit").is_some()));
+
     let introspect = request("POST", INTROSPECTION_ENDPOINT).form("token=a");
     described.asked("introspectToken", &introspect, 401).refused(401, "invalid_client");
     described.asked("introspectToken", &introspect.clone().bearer("unknown"), 401).refused(401, "invalid_token");

@@ -3,6 +3,7 @@
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops at what it did not expect"
 )]
@@ -17,8 +18,8 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use client_credentials::{
-    AnyTokenStore, Authorization, BackendError, Claim, Claims, ClientId, RedisStore, ReplayStore as _, Scope,
-    TokenHash, TokenStore as _, conformance, now,
+    AnyTokenStore, Attempt, Authorization, BackendError, Claim, Claims, ClientId, CounterKey, CounterStore as _,
+    FailureLimit, RedisStore, ReplayStore as _, Scope, Taken, TokenHash, TokenStore as _, conformance, now,
     redis::{Client, FromRedisValue, Value, aio::MultiplexedConnection, cmd},
     time::OffsetDateTime,
 };
@@ -65,6 +66,7 @@ fn keeps_the_contracts() {
     };
     conformance::token_store(async || RedisStore::connect(&redis.url()).await.unwrap());
     conformance::replay_store(async || RedisStore::connect(&redis.url()).await.unwrap());
+    conformance::counter_store(async || RedisStore::connect(&redis.url()).await.unwrap());
     conformance::token_store(async || AnyTokenStore::new(RedisStore::connect(&redis.url()).await.unwrap()));
     conformance::token_store(async || RedisStore::new(connection(redis).await).with_prefix("another:{x}:"));
 }
@@ -81,6 +83,45 @@ fn keeps_the_contracts_in_a_cluster() {
         RedisStore::connect(&redis.url()).await.unwrap()
     });
     conformance::replay_store(async || RedisStore::connect(&redis.url()).await.unwrap());
+    conformance::counter_store(async || RedisStore::connect(&redis.url()).await.unwrap());
+}
+
+#[tokio::test]
+async fn counters_go_when_nothing_of_them_counts() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let (store, mut connection) =
+        (RedisStore::connect(&redis.url()).await.unwrap().with_prefix("p:"), connection(&redis).await);
+    let (key, limit, now) = (CounterKey::Client("c"), FailureLimit::new(2, MINUTE, 5 * MINUTE), now());
+    let hash = BASE64_URL_SAFE_NO_PAD.encode(TokenHash::of("client:c").as_bytes());
+    let failures = format!("p:failures:{hash}");
+    for (n, lasts) in [(0, 120_000), (1, 120_000), (3, 122_000), (100, 122_000), (160, 184_000)] {
+        let at = now + Duration::from_secs(n);
+        let Attempt::Admitted(admitted) = store.attempt(key, &limit, at).await.unwrap() else {
+            panic!("{n}");
+        };
+        let expiry: i64 = ask(&mut connection, &format!("PTTL {failures}")).await;
+        assert!((lasts - 5000..=lasts).contains(&expiry), "{n}: {expiry}");
+        if n == 160 {
+            store.forgive(key, &admitted).await.unwrap();
+        }
+    }
+    let ends_at = OffsetDateTime::from_unix_timestamp(now.unix_timestamp() + 100).unwrap();
+    assert_eq!(store.take(key, 1, now, ends_at).await.unwrap(), Taken::Granted { count: 1, is_highest: true });
+    let taken = format!("p:taken:{}:client:c", ends_at.unix_timestamp());
+    let expiry: i64 = ask(&mut connection, &format!("PTTL {taken}")).await;
+    assert!((155_000..=161_000).contains(&expiry), "{expiry}");
+
+    // One that did not fail leaves nothing behind.
+    let other = CounterKey::Client("other");
+    let Attempt::Admitted(admitted) = store.attempt(other, &limit, now).await.unwrap() else {
+        panic!("the first attempt is refused");
+    };
+    store.forgive(other, &admitted).await.unwrap();
+    let mut keys = ask::<Vec<String>>(&mut connection, "KEYS *").await;
+    keys.sort();
+    assert_eq!(keys, [failures, taken]);
 }
 
 #[tokio::test]
@@ -311,7 +352,10 @@ async fn a_server_that_does_not_answer_is_an_error_in_time() {
     assert!(store.is_denied(&hash, &claims("c", at, MINUTE)).await.is_err());
     assert!(store.list_tokens(&client("c"), at).await.is_err());
     assert!(store.claim("id", at, at + MINUTE).await.is_err());
-    assert!((8 * deadline..MINUTE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!(store.attempt(CounterKey::Client("c"), &FailureLimit::new(1, MINUTE, MINUTE), at).await.is_err());
+    assert!(store.take(CounterKey::Client("c"), 1, at, at + MINUTE).await.is_err());
+    assert!(store.give_back(CounterKey::Client("c"), at + MINUTE).await.is_err());
+    assert!((11 * deadline..MINUTE / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

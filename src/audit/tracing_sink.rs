@@ -27,8 +27,9 @@ impl AuditSink for TracingSink {
         }
         match (outcome, action) {
             ("failed", _) => emit!(error),
-            ("success", action) if action != AuditAction::UseRetiringSecret => emit!(info),
-            _ => emit!(warn),
+            ("success", AuditAction::UseRetiringSecret | AuditAction::CrossThreshold | AuditAction::ExceedQuota)
+            | ("refused", _) => emit!(warn),
+            _ => emit!(info),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, mem};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
-    ABOVE_ZERO, BEARER_REALM, Config, ConfigError, EXPIRATION, JWKS_MAX_AGE, MAX_CLIENT_SECRETS, MAX_EXPIRATION, Value,
+    ABOVE_ZERO, BEARER_REALM, Config, ConfigError, EXPIRATION, FAILURE_WINDOW, JWKS_MAX_AGE, MAX_CLIENT_SECRETS,
+    MAX_EXPIRATION, MAX_RETRY_AFTER, Value,
 };
 use crate::{ClientSecretHash, ParseError, SecretClass, duration};
 
@@ -17,8 +18,10 @@ const CLIENT_SECRET_EXPIRATION: &str = "client_secret_expiration";
 const CLIENT_KEYS: [&str; 3] = [CACHE_EXPIRATION, CLIENT_SECRET_EXPIRATION, MAX_CLIENT_SECRETS];
 const ANY_DURATION: &str = "a duration such as `30 s`, `10m` or `600`, or `0` to keep nothing";
 const ANY_LIFETIME: &str = "a duration such as `90d` or `600`, or `0` for secrets that do not expire";
+const MAX_FAILURES_PER_CLIENT: &str = "max_failures_per_client";
+const MAX_FAILURES_PER_SOURCE: &str = "max_failures_per_source";
 /// The keys of the section `openidconnect`.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 15] = [
     EXPIRATION,
     MAX_EXPIRATION,
     BEARER_REALM,
@@ -30,6 +33,10 @@ const KEYS: [&str; 11] = [
     "introspection_restricted",
     "unknown_client_secret_hash",
     JWKS_MAX_AGE,
+    MAX_FAILURES_PER_CLIENT,
+    MAX_FAILURES_PER_SOURCE,
+    FAILURE_WINDOW,
+    MAX_RETRY_AFTER,
 ];
 
 impl Config {
@@ -38,6 +45,7 @@ impl Config {
         let wrong = |expected| ConfigError::new(key, value, expected);
         let duration = || duration::parse(value).ok_or_else(|| wrong(duration::EXPECTED.into()));
         let limit = || value.parse().map_err(|_| wrong(ABOVE_ZERO.into()));
+        let failures = || value.parse().map_err(|_| wrong("a whole number, or `0` to count none".into()));
         match key {
             EXPIRATION => self.expiration = duration()?,
             MAX_EXPIRATION => self.max_expiration = duration()?,
@@ -48,6 +56,10 @@ impl Config {
             "max_parameters" => self.max_parameters = limit()?,
             "max_scope_tokens" => self.max_scope_tokens = limit()?,
             "max_tenants" => self.max_tenants = limit()?,
+            MAX_FAILURES_PER_CLIENT => self.max_failures_per_client = failures()?,
+            MAX_FAILURES_PER_SOURCE => self.max_failures_per_source = failures()?,
+            FAILURE_WINDOW => self.failure_window = duration()?,
+            MAX_RETRY_AFTER => self.max_retry_after = duration()?,
             "introspection_restricted" => {
                 self.introspection_restricted = value.parse().map_err(|_| wrong("`true` or `false`".into()))?;
             }

@@ -12,7 +12,7 @@ pub use respond::TokenResponse;
 
 use super::Endpoint;
 use crate::{
-    AccessToken, AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientStore, Config, Error, Reply,
+    AccessToken, AuditAction, AuditEvent, AuthorizationServer, BackendError, Claims, ClientStore, Config, Error, Reply,
     Request, TenantName, TokenIssuer, observe,
 };
 
@@ -71,9 +71,21 @@ where
     record_retiring_secret(server, &request);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
-    let access_token = observe::issuer("issue", server.issuer().issue(request.claims())).await?; // §1.4
-    fits_into_a_header(&access_token, config)?;
-    Ok(request.respond(access_token)) //                                        §4.4.3, §5.1
+    let rate_limit = server.take_token(request.claims()).await?;
+    match issue(server, request.claims()).await {
+        Ok(access_token) => Ok(request.respond(access_token).with_rate_limit(rate_limit)), // §4.4.3, §5.1
+        Err(cause) => {
+            server.give_token_back(request.claims()).await;
+            Err(cause)
+        }
+    }
+}
+
+/// §1.4.
+async fn issue<S, T: TokenIssuer>(server: &AuthorizationServer<S, T>, claims: &Claims) -> Result<AccessToken, Error> {
+    let access_token = observe::issuer("issue", server.issuer().issue(claims)).await?;
+    fits_into_a_header(&access_token, server.config())?;
+    Ok(access_token)
 }
 
 /// Nobody gets a token that no endpoint here would look at: it could not even be revoked.

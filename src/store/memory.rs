@@ -1,6 +1,7 @@
 //! Everything in memory, for tests, examples, and servers whose clients come from a file.
 
 mod clients;
+mod counters;
 mod expiring;
 mod tokens;
 mod uses;
@@ -12,6 +13,8 @@ use std::{
 
 use crate::{Client, Role, TenantName};
 use clients::Clients;
+pub(crate) use counters::CAPACITY;
+pub use counters::MemoryCounters;
 use tokens::Tokens;
 use uses::Uses;
 

@@ -1,3 +1,5 @@
+mod counters;
+
 use std::{collections::HashMap, error::Error, fmt, sync::Arc, time::Duration};
 
 use redis::{

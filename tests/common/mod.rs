@@ -19,7 +19,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditSink, AuthorizationServer, AuthorizationService,
     ClientRegistry, Config, Endpoint, Endpoints, MemoryStore, OpaqueIssuer, Provisioning, Reply, Request, Stores,
-    TokenStore, handle_request, now,
+    TokenStore, handle_request, now, time::OffsetDateTime,
 };
 use serde_json::Value;
 
@@ -232,7 +232,12 @@ impl Asked {
 
     /// As a host describes it.
     pub(crate) fn request(&self) -> Request<'_> {
-        Request::new(&self.method, now())
+        self.request_at(now())
+    }
+
+    /// The same at a time of its own.
+    pub(crate) fn request_at(&self, received_at: OffsetDateTime) -> Request<'_> {
+        Request::new(&self.method, received_at)
             .path(&self.path)
             .query(self.query.as_deref())
             .headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))

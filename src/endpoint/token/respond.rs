@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{AccessToken, Claims, Reply, Scope, json};
+use crate::{AccessToken, Claims, RateLimit, Reply, Scope, json};
 
 /// A successful response (RFC 6749 §5.1): the token, and what is to be known of it. It never has a refresh token
 /// (§4.4.3).
@@ -9,11 +9,17 @@ pub struct TokenResponse {
     access_token: AccessToken,
     lifetime: Duration,
     claims: Claims,
+    rate_limit: Option<RateLimit>,
 }
 
 impl TokenResponse {
     pub(super) const fn new(access_token: AccessToken, lifetime: Duration, claims: Claims) -> Self {
-        Self { access_token, lifetime, claims }
+        Self { access_token, lifetime, claims, rate_limit: None }
+    }
+
+    /// With what is left of the quota that has the least left.
+    pub(super) fn with_rate_limit(self, rate_limit: Option<RateLimit>) -> Self {
+        Self { rate_limit, ..self }
     }
 
     /// The token.
@@ -53,6 +59,10 @@ impl From<TokenResponse> for Reply {
             body.push(b'"');
         }
         body.push(b'}');
-        Self::ok(body)
+        let reply = Self::ok(body);
+        match &response.rate_limit {
+            Some(limit) => reply.with_rate_limit(limit),
+            None => reply,
+        }
     }
 }

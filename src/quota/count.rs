@@ -1,0 +1,80 @@
+use super::{Quota, Quotas, RateLimit};
+use crate::{
+    AnyCounterStore, AuditAction, AuditEvent, AuthorizationServer, Claims, CounterKey, CounterStore as _, Error, Taken,
+};
+
+impl<S, T> AuthorizationServer<S, T> {
+    /// Takes a token from each quota that it is for, or from none, and says which has the least left.
+    pub(crate) async fn take_token(&self, claims: &Claims) -> Result<Option<RateLimit>, Error> {
+        let Some((quotas, counters)) = self.quotas() else { return Ok(None) };
+        let now = claims.issued_at();
+        let (mut tightest, mut taken): (Option<RateLimit>, _) = (None, 0);
+        for (key, quota) in quotas.of(claims) {
+            let most = if quotas.monitor_only { u64::MAX } else { quota.tokens };
+            let refused = match counters.take(key, most, now, quota.ends_at(now)).await {
+                Ok(Taken::Granted { count, is_highest }) => {
+                    let limit = RateLimit::new(key, quota, count, now);
+                    self.tell(quotas, claims, (key, quota), count, is_highest);
+                    if tightest.is_none_or(|other| limit.remaining() < other.remaining()) {
+                        tightest = Some(limit);
+                    }
+                    taken += 1;
+                    continue;
+                }
+                Ok(Taken::UsedUp) => {
+                    let cause = Error::QuotaUsedUp(RateLimit::new(key, quota, quota.tokens, now));
+                    self.record_quota(claims, AuditAction::ExceedQuota, format_args!("{key} {quota}"), Some(&cause));
+                    cause
+                }
+                Err(error) => error.into(),
+            };
+            give_back(quotas, counters, claims, taken).await;
+            return Err(refused);
+        }
+        Ok(tightest.filter(|_| !quotas.monitor_only))
+    }
+
+    /// Gives back what was taken for a token that could not be issued.
+    pub(crate) async fn give_token_back(&self, claims: &Claims) {
+        if let Some((quotas, counters)) = self.quotas() {
+            give_back(quotas, counters, claims, usize::MAX).await;
+        }
+    }
+
+    fn tell(
+        &self,
+        quotas: &Quotas,
+        claims: &Claims,
+        (key, quota): (CounterKey<'_>, Quota),
+        count: u64,
+        is_highest: bool,
+    ) {
+        for percent in quotas.thresholds.iter().filter(|percent| is_highest && quota.share(**percent) == count) {
+            self.record_quota(claims, AuditAction::CrossThreshold, format_args!("{key} {percent}%"), None);
+        }
+        if count > quota.tokens {
+            self.record_quota(claims, AuditAction::ExceedQuota, format_args!("{key} {quota}"), None);
+        }
+    }
+
+    fn record_quota(
+        &self,
+        claims: &Claims,
+        action: AuditAction,
+        target: std::fmt::Arguments<'_>,
+        cause: Option<&Error>,
+    ) {
+        if self.is_audited() {
+            let (client_id, target) = (Some(claims.client_id().as_str()), target.to_string());
+            let event = AuditEvent::new(claims.issued_at(), action);
+            self.record(AuditEvent { actor: client_id, client_id, target: Some(&target), cause, ..event });
+        }
+    }
+}
+
+/// Gives back the first `taken`. Where that fails, they stay counted until the window ends.
+async fn give_back(quotas: &Quotas, counters: &AnyCounterStore, claims: &Claims, taken: usize) {
+    for (key, quota) in quotas.of(claims).take(taken) {
+        let _ = counters.give_back(key, quota.ends_at(claims.issued_at())).await;
+    }
+}
