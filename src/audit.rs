@@ -152,7 +152,7 @@ impl AuditEvent<'_> {
     pub const fn outcome(&self) -> &'static str {
         match self.cause {
             None => "success",
-            Some(Error::Interrupted | Error::Backend(_)) => "failed",
+            Some(Error::Interrupted | Error::Overloaded | Error::Backend(_)) => "failed",
             Some(_) => "refused",
         }
     }

@@ -9,8 +9,8 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    AuthorizationServer, Client, ClientStore, Config, Error, Request, StoredSecret, TokenEndpointAuthMethod,
-    client::is_client_id, form::Decoded, request::Field,
+    AuthorizationServer, Client, ClientSecretHash, ClientStore, Config, Error, Request, StoredSecret,
+    TokenEndpointAuthMethod, client::is_client_id, form::Decoded, request::Field, verification,
 };
 use basic::BasicCredentials;
 
@@ -68,17 +68,27 @@ impl<'a> ClientAuthentication<'a> {
         received_at: OffsetDateTime,
         config: &Config,
     ) -> Result<AuthenticatedClient, Error> {
-        // A store that compares without case must not let one client pass for another.
-        let client = client.filter(|client| client.client_id().as_str() == self.client_id());
-        let secrets = client.as_ref().map(|client| client.client_secrets()).unwrap_or_default();
-        if secrets.is_empty() {
-            let _ = config.unknown_client_secret_hash().verify(self.client_secret());
-        }
-        let found = StoredSecret::find(secrets, self.client_secret(), received_at);
-        let found = found.map(|(place, secret)| (place, secret.is_live(received_at)));
+        let client = self.named(client);
+        let found = find(client.as_deref(), config.unknown_client_secret_hash(), self.client_secret(), received_at);
+        self.decide(client, found, received_at)
+    }
 
-        let has_secret = !secrets.is_empty();
+    /// A store that compares without case must not let one client pass for another.
+    fn named(&self, client: Option<Arc<Client>>) -> Option<Arc<Client>> {
+        client.filter(|client| client.client_id().as_str() == self.client_id())
+    }
+
+    /// What follows from what [`find`] has found.
+    pub(crate) fn decide(
+        &self,
+        client: Option<Arc<Client>>,
+        found: Option<usize>,
+        received_at: OffsetDateTime,
+    ) -> Result<AuthenticatedClient, Error> {
         let client = client.ok_or(Error::UnknownClient)?;
+        let secrets = client.client_secrets();
+        let has_secret = !secrets.is_empty();
+        let found = found.and_then(|place| Some((place, secrets.get(place)?.is_live(received_at))));
         match found {
             None if has_secret => Err(Error::WrongSecret),
             None => Err(Error::NoSecretRegistered),
@@ -88,7 +98,7 @@ impl<'a> ClientAuthentication<'a> {
         }
     }
 
-    fn client_secret(&self) -> &str {
+    pub(crate) fn client_secret(&self) -> &str {
         match self {
             Self::Basic(basic) => basic.client_secret(),
             Self::Post { client_secret, .. } => client_secret,
@@ -103,7 +113,22 @@ impl<'a> ClientAuthentication<'a> {
     }
 }
 
-/// A client that has proven who it is. There is no other way to one than [`ClientAuthentication::authenticate`].
+/// The place of the presented secret among the client's. It costs one verification whatever comes of it: where there is no
+/// client, or no secret, that of the decoy.
+pub(crate) fn find(
+    client: Option<&Client>,
+    decoy: &ClientSecretHash,
+    presented: &str,
+    now: OffsetDateTime,
+) -> Option<usize> {
+    let secrets = client.map(Client::client_secrets).unwrap_or_default();
+    if secrets.is_empty() {
+        let _ = decoy.verify(presented);
+    }
+    StoredSecret::find(secrets, presented, now).map(|(place, _)| place)
+}
+
+/// A client that has proven who it is. There is no other way to one than [`ClientAuthentication::decide`].
 #[derive(Debug)]
 pub(crate) struct AuthenticatedClient {
     client: Arc<Client>,
@@ -114,6 +139,11 @@ pub(crate) struct AuthenticatedClient {
 impl AuthenticatedClient {
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The place of the secret by which it has proven itself.
+    pub(crate) const fn place(&self) -> usize {
+        self.secret
     }
 
     /// The secret by which it has proven itself.
@@ -136,7 +166,16 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
         let client = self.store().find_client(authentication.client_id()).await?;
-        let client = authentication.authenticate(client, now, self.config())?;
+        let client = authentication.named(client);
+        let (secrets, decoy) =
+            (client.as_deref().map(Client::client_secrets), self.config().unknown_client_secret_hash());
+        let client = if verification::is_slow(secrets.unwrap_or_default(), decoy, now) {
+            // In a box, so that the future of nearly every request, which does without, is no larger for it.
+            Box::pin(self.authenticate_slowly(authentication, client, now)).await?
+        } else {
+            let found = find(client.as_deref(), decoy, authentication.client_secret(), now);
+            authentication.decide(client, found, now)?
+        };
         if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
             uses.secret(secret, now);
         }

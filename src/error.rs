@@ -189,6 +189,9 @@ pub enum Error {
     /// The caller went away in the middle, and whether it was done is not known.
     #[error("the caller went away in the middle, and whether it was done is not known")]
     Interrupted,
+    /// As many secrets wait to be verified as may wait, of all clients or of this one.
+    #[error("as many secrets wait to be verified as may wait")]
+    Overloaded,
     /// A store or an issuer failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -254,6 +257,7 @@ impl Error {
             Self::NotJson                => (415, InvalidRequest, "the content type must be application/json"),
             Self::MalformedJson          => (400, InvalidRequest, "the body is not a JSON object of the expected form"),
             Self::Interrupted
+            | Self::Overloaded
             | Self::Backend(_)           => (503, TemporarilyUnavailable, "the server cannot answer now"),
             Self::MissingResource(resource) => {
                 return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));

@@ -36,6 +36,7 @@ mod store;
 mod text;
 mod token;
 mod uses;
+mod verification;
 
 pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};
 pub use administrator::Administrator;

@@ -6,7 +6,9 @@ use time::OffsetDateTime;
 
 use crate::{
     AnyClientStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry, Config, Error,
-    RandomSource, uses::Uses,
+    RandomSource,
+    uses::Uses,
+    verification::{Settings, Verification},
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -29,12 +31,14 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     audit: Option<Arc<dyn AuditSink>>,
     random: RandomSource,
     uses: Option<Arc<Uses>>,
+    verification: Arc<Verification>,
 }
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Puts the parts together.
     pub fn new(store: S, issuer: T, config: Config) -> Self {
-        Self { store, issuer, config, audit: None, random: RandomSource::default(), uses: None }
+        let (random, verification) = (RandomSource::default(), Arc::new(Verification::new(Settings::default())));
+        Self { store, issuer, config, audit: None, random, uses: None, verification }
     }
 
     /// Gives the events of this server to a sink. Without one they are not recorded.
@@ -58,6 +62,40 @@ impl<S, T> AuthorizationServer<S, T> {
         Self { uses: Some(Arc::default()), ..self }
     }
 
+    /// Sets how many threads at most verify secrets that have slow hashes; half as many as the machine has processors unless
+    /// set. They are started at the first such secret and end with the last clone of this server. With 0 there are none,
+    /// and a slow verification holds up the executor.
+    ///
+    /// Secrets with fast hashes are verified at once, without any of them.
+    #[must_use]
+    pub fn with_verification_threads(self, threads: usize) -> Self {
+        self.with_verification(|settings| settings.threads = Some(threads))
+    }
+
+    /// Sets how many slow verifications wait for a thread at most; 256 unless set. Each client has an eighth of the queue and they
+    /// take turns, so that a flood of secrets for one of them holds up the others little. What finds no room is
+    /// answered with 503, before anybody knows whether there is such a client.
+    #[must_use]
+    pub fn with_verification_queue(self, most: usize) -> Self {
+        self.with_verification(|settings| settings.queue = most)
+    }
+
+    /// Sets for how many clients with a slow hash it is kept in memory which secret was right, so that each further
+    /// request of theirs is as fast as with a fast hash; 10,000 unless set, and none with 0.
+    ///
+    /// The secret is not kept, only an HMAC of it under a key of this process. It counts as long as the store gives
+    /// the client as it was.
+    #[must_use]
+    pub fn with_verified_secrets(self, most_clients: usize) -> Self {
+        self.with_verification(|settings| settings.verified = most_clients)
+    }
+
+    fn with_verification(self, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.verification.settings();
+        set(&mut settings);
+        Self { verification: Arc::new(Verification::new(settings)), ..self }
+    }
+
     /// Where clients are looked up.
     pub const fn store(&self) -> &S {
         &self.store
@@ -75,6 +113,10 @@ impl<S, T> AuthorizationServer<S, T> {
 
     pub(crate) const fn random(&self) -> &RandomSource {
         &self.random
+    }
+
+    pub(crate) fn verification(&self) -> &Verification {
+        &self.verification
     }
 
     /// What is noted of uses, if anything is.
@@ -103,7 +145,7 @@ impl<S, T> AuthorizationServer<S, T> {
         cause: &Error,
     ) {
         // What nobody has found may be a secret in the wrong place.
-        let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
+        let is_known = !matches!(cause, Error::UnknownClient | Error::Overloaded | Error::Backend(_));
         let client_id = client_id.filter(|_| is_known);
         self.record(AuditEvent { client_id, cause: Some(cause), ..AuditEvent::new(time, action) });
     }

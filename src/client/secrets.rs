@@ -68,10 +68,8 @@ impl StoredSecret {
     /// what has one salt is hashed once. Where none is live, it is the first alone, so that it costs as much as an unknown
     /// client.
     pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str, now: OffsetDateTime) -> Option<(usize, &'s Self)> {
-        let any_live = secrets.iter().any(|secret| secret.is_live(now));
-        let looked_at = |place: usize, secret: &Self| if any_live { secret.is_live(now) } else { place == 0 };
         let (mut found, mut last) = (None, None::<(&ClientSecretHash, [u8; 32])>);
-        for (place, secret) in secrets.iter().enumerate().filter(|(place, secret)| looked_at(*place, secret)) {
+        for (place, secret) in Self::looked_at(secrets, now) {
             let digest = match last {
                 Some((hash, digest)) if hash.is_salted_like(&secret.hash) => digest,
                 _ => secret.hash.digest_of(presented),
@@ -82,6 +80,13 @@ impl StoredSecret {
             last = Some((&secret.hash, digest));
         }
         found
+    }
+
+    /// Those that a presented secret is compared with, and their places.
+    pub(crate) fn looked_at(secrets: &[Self], now: OffsetDateTime) -> impl Iterator<Item = (usize, &Self)> {
+        let any_live = secrets.iter().any(|secret| secret.is_live(now));
+        let looked_at = move |place: usize, secret: &Self| if any_live { secret.is_live(now) } else { place == 0 };
+        secrets.iter().enumerate().filter(move |(place, secret)| looked_at(*place, secret))
     }
 
     /// Whether it counts at `now`.

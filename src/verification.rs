@@ -1,0 +1,96 @@
+//! Secrets whose hashes are slow: verified beside the executor, and after that recognized for as long as nothing changes.
+
+mod pool;
+mod verified;
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use self::{pool::Pool, verified::Verified};
+use crate::{
+    AuthorizationServer, Client, ClientSecretHash, Error, SecretClass, StoredSecret,
+    authentication::{self, AuthenticatedClient, ClientAuthentication},
+};
+
+/// What a server has for its slow verifications. Its threads end with it.
+#[derive(Debug)]
+pub(crate) struct Verification {
+    settings: Settings,
+    pool: Pool,
+    verified: Verified,
+}
+
+/// What the host can set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// `None` for half of what the machine has.
+    pub(crate) threads: Option<usize>,
+    /// How many verifications wait at most.
+    pub(crate) queue: usize,
+    /// For how many clients it is known which secret was right.
+    pub(crate) verified: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { threads: None, queue: 256, verified: 10_000 }
+    }
+}
+
+impl Verification {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, pool: Pool::new(settings.threads, settings.queue), verified: Verified::new(settings.verified) }
+    }
+
+    pub(crate) const fn settings(&self) -> Settings {
+        self.settings
+    }
+}
+
+impl<S, T> AuthorizationServer<S, T> {
+    /// Whether `client`, or the lack of one, has these credentials, where it takes long to find out.
+    ///
+    /// Who is refused has cost one verification in the pool, whoever it was; who was right before costs none.
+    pub(crate) async fn authenticate_slowly(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        client: Option<Arc<Client>>,
+        now: OffsetDateTime,
+    ) -> Result<AuthenticatedClient, Error> {
+        let Verification { pool, verified, .. } = self.verification();
+        let (presented, decoy) = (authentication.client_secret(), self.config().unknown_client_secret_hash());
+        let current = client.as_ref().and_then(|client| client.client_secret_hash()).unwrap_or(decoy);
+        let proof = verified.proof(current, presented, self.random());
+        let proven = client.as_ref().zip(proof).and_then(|(client, proof)| verified.find(client, &proof, now));
+
+        let found = match proven {
+            Some(place) => Some(place),
+            None => {
+                let (client, decoy) = (client.clone(), decoy.clone());
+                let presented = Zeroizing::new(presented.to_owned());
+                let find = move || authentication::find(client.as_deref(), &decoy, &presented, now);
+                pool.run(authentication.client_id(), find).await?
+            }
+        };
+        let client = authentication.decide(client, found, now)?;
+        if proven.is_none() {
+            verified.insert(&client, proof);
+        }
+        Ok(client)
+    }
+}
+
+/// Whether it takes long to find out which of these secrets is presented; for none, whether the decoy does.
+pub(crate) fn is_slow(secrets: &[StoredSecret], decoy: &ClientSecretHash, now: OffsetDateTime) -> bool {
+    let is_slow = |hash: &ClientSecretHash| hash.class() != SecretClass::Generated;
+    if secrets.is_empty() {
+        is_slow(decoy)
+    } else {
+        StoredSecret::looked_at(secrets, now).any(|(_, secret)| is_slow(secret.hash()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
