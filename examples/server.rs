@@ -155,7 +155,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     // The first is the one that signs.
     let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
-    let server = Arc::new(AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log).with_uses_noted());
+    let server = Arc::new(
+        AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log).with_uses_noted().with_hashes_upgraded(),
+    );
 
     // Last of all that can fail, since a secret that is made now is shown only now.
     let demo = fill(&server, clients.as_ref()).await?;
@@ -288,12 +290,15 @@ async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Option<
     Ok(Some(setup.create_client(client).await?.1))
 }
 
-/// Clears expired tokens away, so that a database does not grow forever, and writes down what was used.
+/// Clears expired tokens away, so that a database does not grow forever, and writes down what was used and what was upgraded.
 async fn tidy(server: Arc<Server>, tokens: AnyTokenStore) {
     let mut interval = tokio::time::interval(Duration::from_secs(60));
     loop {
         interval.tick().await;
         if let Err(error) = server.record_uses().await {
+            log(&error);
+        }
+        if let Err(error) = server.upgrade_hashes(now()).await {
             log(&error);
         }
         while matches!(tokens.purge_expired(now(), 10_000).await, Ok(10_000)) {}

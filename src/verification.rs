@@ -1,6 +1,7 @@
 //! Secrets whose hashes are slow: verified beside the executor, and after that recognized for as long as nothing changes.
 
 mod pool;
+mod upgrades;
 mod verified;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use self::{pool::Pool, verified::Verified};
+use self::{pool::Pool, upgrades::Upgrades, verified::Verified};
 use crate::{
     AuthorizationServer, Client, ClientSecretHash, Error, SecretClass, StoredSecret,
     authentication::{self, AuthenticatedClient, ClientAuthentication},
@@ -20,6 +21,7 @@ pub(crate) struct Verification {
     settings: Settings,
     pool: Pool,
     verified: Verified,
+    upgrades: Option<Upgrades>,
 }
 
 /// What the host can set.
@@ -31,17 +33,23 @@ pub(crate) struct Settings {
     pub(crate) queue: usize,
     /// For how many clients it is known which secret was right.
     pub(crate) verified: usize,
+    pub(crate) upgrades: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { threads: None, queue: 256, verified: 10_000 }
+        Self { threads: None, queue: 256, verified: 10_000, upgrades: false }
     }
 }
 
 impl Verification {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, pool: Pool::new(settings.threads, settings.queue), verified: Verified::new(settings.verified) }
+        Self {
+            settings,
+            pool: Pool::new(settings.threads, settings.queue),
+            verified: Verified::new(settings.verified),
+            upgrades: settings.upgrades.then(Upgrades::default),
+        }
     }
 
     pub(crate) const fn settings(&self) -> Settings {
@@ -59,7 +67,7 @@ impl<S, T> AuthorizationServer<S, T> {
         client: Option<Arc<Client>>,
         now: OffsetDateTime,
     ) -> Result<AuthenticatedClient, Error> {
-        let Verification { pool, verified, .. } = self.verification();
+        let Verification { pool, verified, upgrades, .. } = self.verification();
         let (presented, decoy) = (authentication.client_secret(), self.config().unknown_client_secret_hash());
         let current = client.as_ref().and_then(|client| client.client_secret_hash()).unwrap_or(decoy);
         let proof = verified.proof(current, presented, self.random());
@@ -77,8 +85,16 @@ impl<S, T> AuthorizationServer<S, T> {
         let client = authentication.decide(client, found, now)?;
         if proven.is_none() {
             verified.insert(&client, proof);
+            if let Some(upgrades) = upgrades {
+                upgrades.note(&client, presented, now, self.random());
+            }
         }
         Ok(client)
+    }
+
+    /// What waits to be written by [`Self::upgrade_hashes`], if anything can.
+    pub(crate) fn upgrades(&self) -> Option<&Upgrades> {
+        self.verification().upgrades.as_ref()
     }
 }
 

@@ -30,20 +30,24 @@ fn provisioning() -> Provisioning {
     Provisioning::from_json(&serde_json::Value::from(clients).to_string()).unwrap()
 }
 
-/// Clients mint with the secrets that they have always had.
+/// Clients mint with the secrets that they have always had, before and after their hashes are upgraded.
 async fn mint(store: impl ClientRegistry + TokenStore + Clone) {
     let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
-    for (id, hash) in HASHES {
-        let found = server.store().find_client(id).await.unwrap().unwrap();
-        assert_eq!(found.client_secret_hash().unwrap().to_text(), hash);
-        for (secret, status) in [(SECRET, 200), ("wrong", 401), ("", 401), (SECRET, 200)] {
-            let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")));
-            let request = Request::new("POST", now())
-                .header("Authorization", authorization.as_bytes())
-                .header("Content-Type", b"application/x-www-form-urlencoded")
-                .body(b"grant_type=client_credentials&scope=read");
-            assert_eq!(handle_token_request(&server, &request).await.status(), status, "{id} {secret}");
+    let server = server.with_hashes_upgraded();
+    for upgraded in [HASHES.len(), 0] {
+        for (id, hash) in HASHES {
+            let found = server.store().find_client(id).await.unwrap().unwrap();
+            assert_eq!(found.client_secret_hash().unwrap().to_text() == hash, upgraded > 0);
+            for (secret, status) in [(SECRET, 200), ("wrong", 401), ("", 401), (SECRET, 200)] {
+                let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")));
+                let request = Request::new("POST", now())
+                    .header("Authorization", authorization.as_bytes())
+                    .header("Content-Type", b"application/x-www-form-urlencoded")
+                    .body(b"grant_type=client_credentials&scope=read");
+                assert_eq!(handle_token_request(&server, &request).await.status(), status, "{id} {secret}");
+            }
         }
+        assert_eq!(server.upgrade_hashes(now()).await.unwrap(), upgraded);
     }
 }
 

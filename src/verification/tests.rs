@@ -13,8 +13,8 @@ use time::Duration;
 
 use super::*;
 use crate::{
-    AuditEvent, AuditSink, ClientBuilder, ClientRegistry as _, Config, MemoryStore, OpaqueIssuer, Reply, Request,
-    TokenEndpointAuthMethod, handle_token_request, secret::counted,
+    AuditEvent, AuditSink, ClientBuilder, ClientRegistry as _, ClientSecret, ClientStore as _, Config, MemoryStore,
+    OpaqueIssuer, RandomSource, Reply, Request, TokenEndpointAuthMethod, handle_token_request, secret::counted,
 };
 
 type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
@@ -179,4 +179,62 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
     assert_eq!(mint_at(&server, "a:wrong", NOW).await.status(), 401);
     let expected = ["RequestToken None None failed", "RequestToken None None failed"];
     assert_eq!(events.0.lock().unwrap()[..2], expected, "nobody knows yet whether there is such a client");
+}
+
+const MACHINE_MADE: &str = "Zq7hT0mXv2LrK9bYw4JdNs";
+
+#[tokio::test]
+async fn machine_made_secrets_get_fast_hashes() {
+    let events = Events::default();
+    let fast = ClientSecretHash::generated(&ClientSecret::new("fast".into()), &RandomSource::default()).unwrap();
+    let old = StoredSecret::new(slow(MACHINE_MADE, 5)).with_created_at(NOW).with_expires_at(NOW + Duration::DAY);
+    let server = server([
+        client("a").client_secrets([old.clone()]),
+        client("beside").client_secrets([StoredSecret::new(fast), old.clone()]),
+        client("word").client_secret_hash(slow("right", 5)),
+        client("changed").client_secrets([old.clone()]),
+        client("deleted").client_secrets([old.clone()]),
+        client("silent").client_secrets([old.clone()]),
+    ]);
+    let server = server.with_hashes_upgraded().with_uses_noted().with_audit_sink(events.clone());
+    for id in ["a", "beside", "changed", "deleted"] {
+        assert_eq!(mint_at(&server, &format!("{id}:{MACHINE_MADE}"), NOW).await.status(), 200, "{id}");
+    }
+    assert_eq!(mint_at(&server, "word:right", NOW).await.status(), 200);
+    assert_eq!(mint_at(&server, "silent:wrong", NOW).await.status(), 401);
+    let store = server.store();
+    store.insert_client(client("changed").client_secret_hash(slow("other", 5)).build().unwrap());
+    assert!(store.delete(client("deleted").build().unwrap().client_id()).await.unwrap());
+    events.0.lock().unwrap().clear();
+
+    assert_eq!(server.upgrade_hashes(NOW).await.unwrap(), 2);
+    assert_eq!(server.upgrade_hashes(NOW).await.unwrap(), 0);
+    let mut recorded = Vec::new();
+    for id in ["a", "beside"] {
+        let client = store.find_client(id).await.unwrap().unwrap();
+        let secret = client.client_secrets().last().unwrap().clone();
+        assert_eq!((secret.created_at(), secret.expires_at()), (old.created_at(), old.expires_at()));
+        assert!(secret.hash().verify(MACHINE_MADE));
+        assert_eq!(store.last_uses(&[secret.id()]).await.unwrap(), [Some(NOW)]);
+        recorded.push(format!("UpgradeSecretHash {:?} {:?} success", Some(id), Some(secret.id())));
+        assert_eq!(counted(&server, &format!("{id}:{MACHINE_MADE}"), NOW).await, (200, vec![1]));
+    }
+    for (id, secret) in [("word", "right"), ("changed", "other"), ("silent", MACHINE_MADE)] {
+        let client = store.find_client(id).await.unwrap().unwrap();
+        let hash = client.client_secret_hash().unwrap();
+        assert!(hash.class() == SecretClass::Chosen && hash.verify(secret), "{id}");
+    }
+    let mut events = events.0.lock().unwrap().clone();
+    events.retain(|event| event.starts_with("Upgrade"));
+    events.sort();
+    assert_eq!(events, recorded);
+}
+
+#[tokio::test]
+async fn hashes_stay_as_they_are_unless_the_host_wants_it() {
+    let server = server([client("a").client_secret_hash(slow(MACHINE_MADE, 5))]);
+    assert_eq!(mint_at(&server, &format!("a:{MACHINE_MADE}"), NOW).await.status(), 200);
+    assert_eq!(server.upgrade_hashes(NOW).await.unwrap(), 0);
+    let client = server.store().find_client("a").await.unwrap().unwrap();
+    assert_eq!(client.client_secret_hash(), Some(&slow(MACHINE_MADE, 5)));
 }
