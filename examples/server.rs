@@ -175,7 +175,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(|path| AuditLog::open(path, None).map_err(|error| format!("{}: {error}", path.display())).map(Arc::new));
     let audit = audit.transpose()?;
     let server = AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log(audit.clone()));
-    let server = server.with_uses_noted().with_misspellings_noted();
+    let server = server.with_uses_noted().with_hashes_upgraded().with_misspellings_noted();
     let server = server.with_throttle(Throttle::default()).with_quotas(quotas, MemoryCounters::default());
     let server = Arc::new(server);
 
@@ -333,13 +333,16 @@ async fn fill(server: &Server, clients: Option<&Provisioning>) -> Result<Option<
     Ok(Some(setup.create_client(client).await?.1))
 }
 
-/// Clears expired tokens away, so that a database does not grow forever, writes down what was used, and puts the audit log onto
-/// the disk.
+/// Clears expired tokens away, so that a database does not grow forever, writes down what was used and what was upgraded, and puts
+/// the audit log onto the disk.
 async fn tidy(server: Arc<Server>, tokens: AnyTokenStore, audit: Option<Arc<AuditLog>>) {
     let mut interval = tokio::time::interval(Duration::from_secs(60));
     loop {
         interval.tick().await;
         if let Err(error) = server.record_uses().await {
+            log(&error);
+        }
+        if let Err(error) = server.upgrade_hashes(now()).await {
             log(&error);
         }
         if let Some(Err(error)) = audit.as_ref().map(|audit| audit.sync()) {

@@ -115,6 +115,8 @@ pub enum AuditAction {
     ListSecrets,
     /// A secret is ended.
     RetireSecret,
+    /// A slow hash of a secret is replaced by a fast one, since nobody could guess it.
+    UpgradeSecretHash,
     /// An API key is made.
     CreateApiKey,
     /// A client's API keys are listed.
@@ -159,6 +161,7 @@ impl AuditAction {
             | Self::RevokeTokens
             | Self::ResetSecret
             | Self::RetireSecret
+            | Self::UpgradeSecretHash
             | Self::CreateApiKey
             | Self::RevokeApiKey
             | Self::AssignTenant

@@ -10,8 +10,8 @@ use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use crate::{
-    AuthorizationServer, Client, ClientSecretHash, ClientStore, Config, Error, Request, SecretClass, StoredSecret,
-    TokenEndpointAuthMethod, client::is_client_id, form::Decoded, observe, request::Field, verification::Digests,
+    AuthorizationServer, Client, ClientSecretHash, ClientStore, Config, Error, Request, StoredSecret,
+    TokenEndpointAuthMethod, client::is_client_id, form::Decoded, observe, request::Field, verification,
 };
 use basic::BasicCredentials;
 
@@ -47,7 +47,6 @@ impl<'a> ClientAuthentication<'a> {
             {
                 Ok(Self::Post { client_id, client_secret })
             }
-            (None, Some(_), Some(secret)) if secret.ends_with(['\n', '\r']) => Err(Error::LineEndInCredentials),
             (None, Some(_), Some(_)) => Err(Error::MalformedCredentials),
             (None, None, Some(_)) => Err(Error::MissingParameter("client_id")),
             (None, _, None) => Err(Error::NoAuthentication),
@@ -62,36 +61,35 @@ impl<'a> ClientAuthentication<'a> {
     }
 
     /// Whether these are the credentials of `client`, which a store found by [`Self::client_id`].
+    ///
+    /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
     pub(crate) fn authenticate(
         &self,
         client: Option<Arc<Client>>,
         received_at: OffsetDateTime,
         config: &Config,
     ) -> Result<AuthenticatedClient, Error> {
-        self.decide(client, received_at, config, |hash| hash.digest_of(self.client_secret()))
+        let client = self.named(client);
+        let found = find(client.as_deref(), config.unknown_client_secret_hash(), self.client_secret(), received_at);
+        self.decide(client, found, received_at)
     }
 
-    /// The same, when `digest_of` tells what the digest of the presented secret is beside a hash.
-    ///
-    /// Every refusal costs one verification, so that its time does not tell why; the cause is looked for afterwards.
-    fn decide(
+    /// A store that compares without case must not let one client pass for another.
+    fn named(&self, client: Option<Arc<Client>>) -> Option<Arc<Client>> {
+        client.filter(|client| client.client_id().as_str() == self.client_id())
+    }
+
+    /// What follows from what [`find`] has found.
+    pub(crate) fn decide(
         &self,
         client: Option<Arc<Client>>,
+        found: Option<usize>,
         received_at: OffsetDateTime,
-        config: &Config,
-        mut digest_of: impl FnMut(&ClientSecretHash) -> [u8; 32],
     ) -> Result<AuthenticatedClient, Error> {
-        let client = self.its(client);
-        let secrets = client.as_ref().map(|client| client.client_secrets()).unwrap_or_default();
-        if secrets.is_empty() {
-            let decoy = config.unknown_client_secret_hash();
-            let _ = decoy.has(&digest_of(decoy));
-        }
-        let found = StoredSecret::find(secrets, received_at, digest_of);
-        let found = found.map(|(place, secret)| (place, secret.is_live(received_at)));
-
-        let has_secret = !secrets.is_empty();
         let client = client.ok_or(Error::UnknownClient)?;
+        let secrets = client.client_secrets();
+        let has_secret = !secrets.is_empty();
+        let found = found.and_then(|place| Some((place, secrets.get(place)?.is_live(received_at))));
         match found {
             None if has_secret => Err(Error::WrongSecret),
             None => Err(Error::NoSecretRegistered),
@@ -101,20 +99,7 @@ impl<'a> ClientAuthentication<'a> {
         }
     }
 
-    /// A store that compares without case must not let one client pass for another.
-    fn its(&self, client: Option<Arc<Client>>) -> Option<Arc<Client>> {
-        client.filter(|client| client.client_id().as_str() == self.client_id())
-    }
-
-    /// Those of the hashes that decide about these credentials whose verification is slow. Nearly always there are none.
-    fn slow(&self, client: Option<&Client>, now: OffsetDateTime, config: &Config) -> Vec<ClientSecretHash> {
-        let secrets = client.map(Client::client_secrets).unwrap_or_default();
-        let decoy = Some(config.unknown_client_secret_hash()).filter(|_| secrets.is_empty());
-        let hashes = StoredSecret::looked_at(secrets, now).map(|(_, secret)| secret.hash()).chain(decoy);
-        hashes.filter(|hash| hash.class() == SecretClass::Chosen).cloned().collect()
-    }
-
-    fn client_secret(&self) -> &str {
+    pub(crate) fn client_secret(&self) -> &str {
         match self {
             Self::Basic(basic) => basic.client_secret(),
             Self::Post { client_secret, .. } => client_secret,
@@ -129,7 +114,22 @@ impl<'a> ClientAuthentication<'a> {
     }
 }
 
-/// A client that has proven who it is. There is no other way to one than [`ClientAuthentication::authenticate`].
+/// The place of the presented secret among the client's. It costs one verification whatever comes of it: where there is no
+/// client, or no secret, that of the decoy.
+pub(crate) fn find(
+    client: Option<&Client>,
+    decoy: &ClientSecretHash,
+    presented: &str,
+    now: OffsetDateTime,
+) -> Option<usize> {
+    let secrets = client.map(Client::client_secrets).unwrap_or_default();
+    if secrets.is_empty() {
+        let _ = decoy.verify(presented);
+    }
+    StoredSecret::find(secrets, presented, now).map(|(place, _)| place)
+}
+
+/// A client that has proven who it is. There is no other way to one than [`ClientAuthentication::decide`].
 #[derive(Debug)]
 pub(crate) struct AuthenticatedClient {
     client: Arc<Client>,
@@ -140,6 +140,11 @@ pub(crate) struct AuthenticatedClient {
 impl AuthenticatedClient {
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The place of the secret by which it has proven itself.
+    pub(crate) const fn place(&self) -> usize {
+        self.secret
     }
 
     /// The secret by which it has proven itself.
@@ -160,7 +165,6 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         authentication: &ClientAuthentication<'_>,
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
-        let now = request.received_at;
         let attempt = self.attempt(authentication.client_id(), request).await?;
         let client = self.verify(authentication, request).await;
         if let Some(attempt) = attempt {
@@ -168,7 +172,7 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         }
         let client = client?;
         if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
-            uses.secret(secret, now);
+            uses.secret(secret, request.received_at);
         }
         Ok(client)
     }
@@ -179,59 +183,26 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         authentication: &ClientAuthentication<'_>,
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
-        let now = request.received_at;
-        let found = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
-        let client = authentication.its(found);
+        let (now, decoy) = (request.received_at, self.config().unknown_client_secret_hash());
+        let client = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
+        let client = authentication.named(client);
         if let Some(client) = &client {
             observe::client(client.client_id().as_str());
         }
         let looked_at = self.are_misspellings_noted().then(|| client.clone());
-        let slow = authentication.slow(client.as_deref(), now, self.config());
-        let authenticated = if slow.is_empty() {
-            authentication.authenticate(client, now, self.config())
+        let secrets = client.as_deref().map(Client::client_secrets).unwrap_or_default();
+        let authenticated = if verification::is_slow(secrets, decoy, now) {
+            // In a box, so that the future of nearly every request, which does without, is no larger for it.
+            Box::pin(self.authenticate_slowly(authentication, client, request)).await
         } else {
-            // In a box, so that nobody else has to carry it.
-            Box::pin(self.authenticate_slowly(authentication, client, slow, request)).await
+            let found = find(client.as_deref(), decoy, authentication.client_secret(), now);
+            authentication.decide(client, found, now)
         };
         authenticated.map_err(|cause| match looked_at {
             Some(client) => misspelling::told_from(cause, authentication, client.as_deref(), request),
             None => cause,
         })
     }
-
-    /// The same where a hash is slow to verify: on other threads, unless the client has proven itself by this secret before.
-    async fn authenticate_slowly(
-        &self,
-        authentication: &ClientAuthentication<'_>,
-        client: Option<Arc<Client>>,
-        slow: Vec<ClientSecretHash>,
-        request: &Request<'_>,
-    ) -> Result<AuthenticatedClient, Error> {
-        let (presented, now, verification) = (authentication.client_secret(), request.received_at, self.verification());
-        let tag = verification.tag(presented, self.random());
-        let known = client.as_ref().zip(tag.as_ref()).and_then(|(client, tag)| verification.known(client, tag));
-        let all_known = known.filter(|known| slow.iter().all(|hash| digest_in(known, hash).is_some()));
-        let digests = match all_known {
-            Some(digests) => digests,
-            None => {
-                // One source gets no more turns by inventing clients.
-                let source = request.source.map(|source| source.to_string());
-                let lane = source.as_deref().unwrap_or_else(|| authentication.client_id());
-                verification.compute(slow, presented, lane).await?
-            }
-        };
-        let digest_of =
-            |hash: &ClientSecretHash| digest_in(&digests, hash).unwrap_or_else(|| hash.digest_of(presented));
-        let client = authentication.decide(client, now, self.config(), digest_of)?;
-        if let Some(tag) = tag {
-            verification.keep(client.client(), tag, digests);
-        }
-        Ok(client)
-    }
-}
-
-fn digest_in(digests: &Digests, hash: &ClientSecretHash) -> Option<[u8; 32]> {
-    digests.iter().find(|(of, _)| of == hash || of.is_salted_like(hash)).map(|(_, digest)| *digest)
 }
 
 impl fmt::Debug for ClientAuthentication<'_> {

@@ -41,7 +41,7 @@ pub(crate) use value::Value;
 /// | `max_scope_tokens` | `64` | a scope of more tokens is answered with `invalid_scope` |
 /// | `max_tenants` | `256` | a scope that stands for more tenants is answered with `invalid_scope`: each of them goes into the token |
 /// | `introspection_restricted` | `false` | whether a client needs the resource [`INTROSPECTION`](crate::INTROSPECTION) to ask what a token says; else it is enough to be a client |
-/// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use. Where hashes of different cost are in use, time can tell a client from an unknown one |
+/// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use, such as one of the imported ones. Where hashes of different cost are in use, time can tell a client from an unknown one |
 /// | `jwks_max_age` | `5m` | how long the public keys and the metadata of the server may be kept by whoever has read them: a new key must be published for as long before it signs |
 /// | `max_failures_per_client` | `20` | how many failed authentications as one client within the window make those that follow wait, where the host has a [`Throttle`](crate::Throttle); `0`: they are not counted |
 /// | `max_failures_per_source` | `100` | the same for those from one address, or from one /64 of IPv6 |

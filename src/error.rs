@@ -220,8 +220,8 @@ pub enum Error {
     /// The caller went away in the middle, and whether it was done is not known.
     #[error("the caller went away in the middle, and whether it was done is not known")]
     Interrupted,
-    /// Too many secrets are waiting to be verified.
-    #[error("too many secrets are waiting to be verified")]
+    /// As many secrets wait to be verified as may wait, of all or of this one.
+    #[error("as many secrets wait to be verified as may wait")]
     Overloaded,
     /// A store or an issuer failed.
     #[error(transparent)]

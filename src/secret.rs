@@ -1,6 +1,7 @@
 //! The values that must not be seen: client secrets and access tokens, and the hashes that are kept instead.
 
 mod hash;
+mod machine_made;
 
 use std::{fmt, str::FromStr};
 
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 #[cfg(test)]
 pub(crate) use hash::counted;
 pub use hash::{ClientSecretHash, SecretClass};
+pub(crate) use machine_made::looks_machine_made;
 
 use crate::{BackendError, ParseError, RandomSource};
 

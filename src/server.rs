@@ -6,7 +6,9 @@ use time::OffsetDateTime;
 
 use crate::{
     AnyClientStore, AnyCounterStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry,
-    Config, CounterStore, Error, Quotas, RandomSource, Throttle, observe, uses::Uses, verification::Verification,
+    Config, CounterStore, Error, Quotas, RandomSource, Throttle, observe,
+    uses::Uses,
+    verification::{Settings, Verification},
 };
 
 /// An authorization server (RFC 6749 §1.1): where clients are looked up, what issues tokens, and the configuration.
@@ -46,7 +48,7 @@ impl<S, T> AuthorizationServer<S, T> {
             random: RandomSource::default(),
             uses: None,
             are_misspellings_noted: false,
-            verification: Arc::default(),
+            verification: Arc::new(Verification::new(Settings::default())),
             throttle: None,
             quotas: None,
         }
@@ -85,27 +87,6 @@ impl<S, T> AuthorizationServer<S, T> {
         Self { are_misspellings_noted: true, ..self }
     }
 
-    /// How many secrets whose class is [`Chosen`](crate::SecretClass::Chosen), which are slow to verify, are verified at a time: on
-    /// as many threads, which are there from the first such secret on. Half of the machine's cores unless said; with zero each
-    /// is verified on the thread that polls the request, which stands still for as long.
-    ///
-    /// Who has to wait is served in turns: one for each [source](crate::Request::source), or each client identifier where the host names
-    /// no source. Where too many wait, of one or of all, the answer is 503.
-    #[must_use]
-    pub fn with_verification_threads(self, threads: usize) -> Self {
-        Self { verification: Arc::new(self.verification.with_threads(threads)), ..self }
-    }
-
-    /// How many clients are remembered that have proven themselves by a secret that is slow to verify; 10,000 unless said. Such a
-    /// client is answered without that work when it comes again with the same secret, for as long as nothing about it has
-    /// changed. With zero nothing is remembered.
-    ///
-    /// What is in memory is the HMAC-SHA256 of the secret, with a key that is drawn in each process. A clone shares it.
-    #[must_use]
-    pub fn with_verified_secrets(self, clients: usize) -> Self {
-        Self { verification: Arc::new(self.verification.with_verified(clients)), ..self }
-    }
-
     /// Makes whoever fails to authenticate too often wait, at every endpoint where clients authenticate. A clone shares what is
     /// counted.
     ///
@@ -124,6 +105,54 @@ impl<S, T> AuthorizationServer<S, T> {
     pub fn with_quotas(self, quotas: Quotas, counters: impl CounterStore + 'static) -> Self {
         let quotas = (!quotas.is_empty()).then(|| Arc::new((quotas, AnyCounterStore::new(counters))));
         Self { quotas, ..self }
+    }
+
+    /// Sets how many threads at most verify secrets that have slow hashes; half as many as the machine has processors unless
+    /// set. They are started at the first such secret and end with the last clone of this server. With 0 there are none,
+    /// and a slow verification holds up the executor.
+    ///
+    /// Secrets with fast hashes are verified at once, without any of them.
+    #[must_use]
+    pub fn with_verification_threads(self, threads: usize) -> Self {
+        self.with_verification(|settings| settings.threads = Some(threads))
+    }
+
+    /// Sets how many slow verifications wait for a thread at most; 256 unless set. Each [source](crate::Request::source) has an eighth
+    /// of the queue, or each client identifier where the host names no source, and they take turns, so that a flood of secrets
+    /// from one of them holds up the others little. What finds no room is answered with 503, before anybody knows whether there is such a client.
+    #[must_use]
+    pub fn with_verification_queue(self, most: usize) -> Self {
+        self.with_verification(|settings| settings.queue = most)
+    }
+
+    /// Sets for how many clients with a slow hash it is kept in memory which secret was right, so that each further
+    /// request of theirs is as fast as with a fast hash; 10,000 unless set, and none with 0.
+    ///
+    /// The secret is not kept, only an HMAC of it under a key of this process. It counts as long as the store gives
+    /// the client as it was.
+    #[must_use]
+    pub fn with_verified_secrets(self, most_clients: usize) -> Self {
+        self.with_verification(|settings| settings.verified = most_clients)
+    }
+
+    /// Notes fast hashes for secrets that have slow ones and do not need them, in memory;
+    /// [`upgrade_hashes`](Self::upgrade_hashes) writes them down. A clone shares what is noted.
+    ///
+    /// Another system has hashed all secrets slowly, also those that a machine has made. One that its client presents and that
+    /// looks like 128 random bits or more, in hexadecimal or base64, is as safe with a SHA-256 ([`SecretClass::Generated`]).
+    /// Leave it off where secrets may be hashes of something shorter. Once some clients have fast hashes and some slow ones, time
+    /// tells these from those, and one of them from an unknown client.
+    ///
+    /// [`SecretClass::Generated`]: crate::SecretClass::Generated
+    #[must_use]
+    pub fn with_hashes_upgraded(self) -> Self {
+        self.with_verification(|settings| settings.upgrades = true)
+    }
+
+    fn with_verification(self, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.verification.settings();
+        set(&mut settings);
+        Self { verification: Arc::new(Verification::new(settings)), ..self }
     }
 
     /// Where clients are looked up.
@@ -191,7 +220,7 @@ impl<S, T> AuthorizationServer<S, T> {
             return;
         }
         // What nobody has found may be a secret in the wrong place.
-        let is_known = !matches!(cause, Error::UnknownClient | Error::Backend(_));
+        let is_known = !matches!(cause, Error::UnknownClient | Error::Overloaded | Error::Backend(_));
         let client_id = client_id.filter(|_| is_known);
         self.record(AuditEvent { client_id, cause: Some(cause), ..AuditEvent::new(time, action) });
     }

@@ -1,94 +1,115 @@
-//! Verifications that are slow on purpose: they must not keep an executor from its work, and what they have found need not be
-//! found again.
+//! Secrets whose hashes are slow: verified beside the executor, and after that recognized for as long as nothing changes.
 
 mod pool;
+mod upgrades;
 mod verified;
 
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, OnceLock},
-    thread::available_parallelism,
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use self::{pool::Pool, upgrades::Upgrades, verified::Verified};
+use crate::{
+    AuthorizationServer, Client, ClientSecretHash, Error, Request, SecretClass, StoredSecret,
+    authentication::{self, AuthenticatedClient, ClientAuthentication},
 };
 
-use crate::{Client, ClientSecretHash, Error, RandomSource};
-use pool::Pool;
-pub(crate) use verified::Tag;
-use verified::Verified;
-
-/// Shared by all clones of a server.
+/// What a server has for its slow verifications. Its threads end with it.
 #[derive(Debug)]
 pub(crate) struct Verification {
-    /// `None` for half of the machine's cores.
-    threads: Option<usize>,
-    pool: OnceLock<Option<Pool>>,
+    settings: Settings,
+    pool: Pool,
     verified: Verified,
+    upgrades: Option<Upgrades>,
 }
 
-/// What was computed of a presented secret: the digest that it has with the salt of each of these hashes.
-pub(crate) type Digests = Vec<(ClientSecretHash, [u8; 32])>;
+/// What the host can set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// `None` for half of what the machine has.
+    pub(crate) threads: Option<usize>,
+    /// How many verifications wait at most.
+    pub(crate) queue: usize,
+    /// For how many clients it is known which secret was right.
+    pub(crate) verified: usize,
+    pub(crate) upgrades: bool,
+}
 
-/// Ten megabytes, where a client takes a kilobyte.
-const VERIFIED: usize = 10_000;
+impl Default for Settings {
+    fn default() -> Self {
+        Self { threads: None, queue: 256, verified: 10_000, upgrades: false }
+    }
+}
 
 impl Verification {
-    pub(crate) fn new(threads: Option<usize>, verified: usize) -> Self {
-        Self { threads, pool: OnceLock::new(), verified: Verified::new(verified) }
-    }
-
-    /// The same with that many threads, none of which is there before it is needed.
-    pub(crate) fn with_threads(&self, threads: usize) -> Self {
-        Self::new(Some(threads), self.verified.capacity())
-    }
-
-    /// The same with room for that many clients.
-    pub(crate) fn with_verified(&self, clients: usize) -> Self {
-        Self::new(self.threads, clients)
-    }
-
-    /// What stands for a presented secret here, for as long as this process lives.
-    pub(crate) fn tag(&self, presented: &str, random: &RandomSource) -> Option<Tag> {
-        self.verified.tag(presented, random)
-    }
-
-    /// What was computed when this client, as it is now, has proven itself by this secret before.
-    pub(crate) fn known(&self, client: &Arc<Client>, tag: &Tag) -> Option<Digests> {
-        self.verified.find(client, tag)
-    }
-
-    /// Keeps what was computed for a client that has proven itself.
-    pub(crate) fn keep(&self, client: &Arc<Client>, tag: Tag, digests: Digests) {
-        self.verified.keep(client, tag, digests);
-    }
-
-    /// Computes what the digests of a presented secret are, one after another, on the threads of the pool. `lane` is whose it is:
-    /// lanes take turns.
-    ///
-    /// # Errors
-    /// When too many are waiting.
-    pub(crate) async fn compute(
-        &self,
-        slow: Vec<ClientSecretHash>,
-        presented: &str,
-        lane: &str,
-    ) -> Result<Digests, Error> {
-        let pool = self.pool.get_or_init(|| {
-            let half = || available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-            NonZeroUsize::new(self.threads.unwrap_or_else(half)).map(Pool::new)
-        });
-        let mut digests = Vec::with_capacity(slow.len());
-        for hash in slow {
-            let digest = match pool {
-                Some(pool) => pool.compute(&hash, presented, lane)?.await?,
-                None => hash.digest_of(presented),
-            };
-            digests.push((hash, digest));
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            pool: Pool::new(settings.threads, settings.queue),
+            verified: Verified::new(settings.verified),
+            upgrades: settings.upgrades.then(Upgrades::default),
         }
-        Ok(digests)
+    }
+
+    pub(crate) const fn settings(&self) -> Settings {
+        self.settings
     }
 }
 
-impl Default for Verification {
-    fn default() -> Self {
-        Self::new(None, VERIFIED)
+impl<S, T> AuthorizationServer<S, T> {
+    /// Whether `client`, or the lack of one, has these credentials, where it takes long to find out.
+    ///
+    /// Who is refused has cost one verification in the pool, whoever it was; who was right before costs none.
+    pub(crate) async fn authenticate_slowly(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        client: Option<Arc<Client>>,
+        request: &Request<'_>,
+    ) -> Result<AuthenticatedClient, Error> {
+        let now = request.received_at;
+        let Verification { pool, verified, upgrades, .. } = self.verification();
+        let (presented, decoy) = (authentication.client_secret(), self.config().unknown_client_secret_hash());
+        let current = client.as_ref().and_then(|client| client.client_secret_hash()).unwrap_or(decoy);
+        let proof = verified.proof(current, presented, self.random());
+        let proven = client.as_ref().zip(proof).and_then(|(client, proof)| verified.find(client, &proof, now));
+
+        let found = match proven {
+            Some(place) => Some(place),
+            None => {
+                let (client, decoy) = (client.clone(), decoy.clone());
+                let presented = Zeroizing::new(presented.to_owned());
+                let find = move || authentication::find(client.as_deref(), &decoy, &presented, now);
+                // No source gets more turns by inventing clients.
+                let source = request.source.map(|source| source.to_string());
+                pool.run(source.as_deref().unwrap_or_else(|| authentication.client_id()), find).await?
+            }
+        };
+        let client = authentication.decide(client, found, now)?;
+        if proven.is_none() {
+            verified.insert(&client, proof);
+            if let Some(upgrades) = upgrades {
+                upgrades.note(&client, presented, now, self.random());
+            }
+        }
+        Ok(client)
+    }
+
+    /// What waits to be written by [`Self::upgrade_hashes`], if anything can.
+    pub(crate) fn upgrades(&self) -> Option<&Upgrades> {
+        self.verification().upgrades.as_ref()
     }
 }
+
+/// Whether it takes long to find out which of these secrets is presented; for none, whether the decoy does.
+pub(crate) fn is_slow(secrets: &[StoredSecret], decoy: &ClientSecretHash, now: OffsetDateTime) -> bool {
+    let is_slow = |hash: &ClientSecretHash| hash.class() != SecretClass::Generated;
+    if secrets.is_empty() {
+        is_slow(decoy)
+    } else {
+        StoredSecret::looked_at(secrets, now).any(|(_, secret)| is_slow(secret.hash()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,26 +64,15 @@ impl StoredSecret {
         self.expires_at
     }
 
-    /// Those that a presented secret is compared with, and their places: the live ones, all of them whichever it is. Where none is
-    /// live, it is the first alone, so that it costs as much as an unknown client.
-    pub(crate) fn looked_at(secrets: &[Self], now: OffsetDateTime) -> impl Iterator<Item = (usize, &Self)> {
-        let any_live = secrets.iter().any(|secret| secret.is_live(now));
-        let looked_at = move |place: usize, secret: &Self| if any_live { secret.is_live(now) } else { place == 0 };
-        secrets.iter().enumerate().filter(move |(place, secret)| looked_at(*place, secret))
-    }
-
-    /// Which of these is the presented one, and its place, when `digest_of` tells what its digest is beside a hash: asked once
-    /// for what has one salt.
-    pub(crate) fn find(
-        secrets: &[Self],
-        now: OffsetDateTime,
-        mut digest_of: impl FnMut(&ClientSecretHash) -> [u8; 32],
-    ) -> Option<(usize, &Self)> {
+    /// Which of these is the presented one, and its place. Those that are live are looked at, all of them whichever it is, and
+    /// what has one salt is hashed once. Where none is live, it is the first alone, so that it costs as much as an unknown
+    /// client.
+    pub(crate) fn find<'s>(secrets: &'s [Self], presented: &str, now: OffsetDateTime) -> Option<(usize, &'s Self)> {
         let (mut found, mut last) = (None, None::<(&ClientSecretHash, [u8; 32])>);
         for (place, secret) in Self::looked_at(secrets, now) {
             let digest = match last {
                 Some((hash, digest)) if hash.is_salted_like(&secret.hash) => digest,
-                _ => digest_of(&secret.hash),
+                _ => secret.hash.digest_of(presented),
             };
             if secret.hash.has(&digest) {
                 found = found.or(Some((place, secret)));
@@ -91,6 +80,13 @@ impl StoredSecret {
             last = Some((&secret.hash, digest));
         }
         found
+    }
+
+    /// Those that a presented secret is compared with, and their places.
+    pub(crate) fn looked_at(secrets: &[Self], now: OffsetDateTime) -> impl Iterator<Item = (usize, &Self)> {
+        let any_live = secrets.iter().any(|secret| secret.is_live(now));
+        let looked_at = move |place: usize, secret: &Self| if any_live { secret.is_live(now) } else { place == 0 };
+        secrets.iter().enumerate().filter(move |(place, secret)| looked_at(*place, secret))
     }
 
     /// Whether it counts at `now`.
@@ -121,7 +117,7 @@ mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         let find = |hashes: &[&ClientSecretHash], presented: &str| {
             let secrets: Vec<_> = hashes.iter().map(|hash| StoredSecret::new(Clone::clone(*hash))).collect();
-            StoredSecret::find(&secrets, now, |hash| hash.digest_of(presented)).map(|(place, _)| place)
+            StoredSecret::find(&secrets, presented, now).map(|(place, _)| place)
         };
         counted::take();
         for (presented, found) in [("a", Some(0)), ("b", Some(1)), ("c", None), ("", None)] {
@@ -140,8 +136,7 @@ mod tests {
             ([over.clone(), live.clone()], "c", Some(1), live.hash.cost()),
             ([over.clone(), over.clone()], "right", Some(0), over.hash.cost()),
         ] {
-            let place = StoredSecret::find(&secrets, now, |hash| hash.digest_of(presented)).map(|(place, _)| place);
-            assert_eq!(place, found, "{presented}");
+            assert_eq!(StoredSecret::find(&secrets, presented, now).map(|(place, _)| place), found, "{presented}");
             assert_eq!(counted::take(), [cost], "{presented}");
         }
     }

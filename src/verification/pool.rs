@@ -1,10 +1,9 @@
-#[cfg(test)]
-mod tests;
+//! Threads for what would hold up an executor: few of them, and a queue that nobody fills alone.
 
 use std::{
-    collections::VecDeque,
-    fmt,
-    num::NonZeroUsize,
+    collections::{HashMap, VecDeque},
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -12,223 +11,390 @@ use std::{
     thread,
 };
 
-use zeroize::Zeroizing;
+use crate::{BackendError, Error};
 
-use crate::{BackendError, ClientSecretHash, Error};
-
-/// As many threads as it was given, at most, each of which does one verification at a time. They end with it.
+/// Runs jobs that find out which secret was presented. Its threads are started when they are needed first, and end with it.
 pub(super) struct Pool(Arc<Shared>);
 
+/// Each client has at most this part of the queue, so that others find room in it.
+const SHARES: usize = 8;
+
+type Found = Option<usize>;
+type Run = Box<dyn FnOnce() -> Found + Send>;
+
 struct Shared {
-    queue: Mutex<Queue>,
-    /// There is a job, or there will be none any more.
-    changed: Condvar,
-    threads: usize,
+    max_threads: Option<usize>,
+    max_queued: usize,
+    state: Mutex<State>,
+    /// There is a job, or the end.
+    news: Condvar,
 }
 
-#[derive(Default)]
-struct Queue {
-    /// Those that have jobs, in the order of their turns.
-    lanes: VecDeque<Lane>,
-    jobs: usize,
+struct State {
+    /// The jobs by client. Whoever has one has a turn, and nobody has two.
+    queues: HashMap<Box<str>, VecDeque<Job>>,
+    turns: VecDeque<Box<str>>,
+    queued: usize,
     threads: usize,
     idle: usize,
-    /// Whose the threads are: a child that was forked has none of them.
+    ended: bool,
+    /// A child after `fork` has none of these threads.
     process: u32,
-    is_over: bool,
-}
-
-struct Lane {
-    name: Box<str>,
-    jobs: VecDeque<Job>,
 }
 
 struct Job {
-    hash: ClientSecretHash,
-    presented: Zeroizing<String>,
-    answer: Arc<Mutex<Answer>>,
+    run: Run,
+    answer: Arc<Answer>,
 }
-
-enum Answer {
-    Awaited(Option<Waker>),
-    Digest([u8; 32]),
-    Lost,
-}
-
-/// Whoever waits longer than for so many slow verifications has given up before.
-const JOBS_PER_THREAD: usize = 64;
 
 impl Pool {
-    pub(super) fn new(threads: NonZeroUsize) -> Self {
-        Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), threads: threads.get() }))
+    pub(super) fn new(max_threads: Option<usize>, max_queued: usize) -> Self {
+        let state = State {
+            queues: HashMap::new(),
+            turns: VecDeque::new(),
+            queued: 0,
+            threads: 0,
+            idle: 0,
+            ended: false,
+            process: process::id(),
+        };
+        let max_queued = max_queued.max(1);
+        Self(Arc::new(Shared { max_threads, max_queued, state: Mutex::new(state), news: Condvar::new() }))
     }
 
-    /// Computes the digest of a presented secret when it is this lane's turn; if what is returned is dropped before, not at all.
-    ///
-    /// # Errors
-    /// When too many are waiting, of this lane or of all, or the machine has no thread for them.
-    pub(super) fn compute(
+    /// Runs a job when the turn of this client comes, which goes round among all that have one. Dropping the future takes
+    /// the job out of the queue.
+    pub(super) async fn run(
         &self,
-        hash: &ClientSecretHash,
-        presented: &str,
-        lane: &str,
-    ) -> Result<impl Future<Output = Result<[u8; 32], Error>> + Send + use<>, Error> {
-        let answer = Arc::new(Mutex::new(Answer::Awaited(None)));
-        let job = Job { hash: hash.clone(), presented: presented.to_owned().into(), answer: answer.clone() };
-        let mut queue = self.0.queue();
-        queue.add(job, lane, self.0.threads * JOBS_PER_THREAD)?;
-        if queue.process != process::id() {
-            (queue.threads, queue.idle, queue.process) = (0, 0, process::id());
+        client_id: &str,
+        run: impl FnOnce() -> Found + Send + 'static,
+    ) -> Result<Found, Error> {
+        if self.0.max_threads == Some(0) {
+            return Ok(run());
         }
-        if queue.idle == 0 && queue.threads < self.0.threads {
-            let shared = self.0.clone();
-            let spawned = thread::Builder::new().name("client-secrets".into()).spawn(move || shared.work());
-            match spawned {
-                Ok(_) => queue.threads += 1,
-                Err(_) if queue.threads > 0 => {} // the others do it
-                Err(error) => {
-                    queue.lanes.clear();
-                    queue.jobs = 0;
-                    return Err(BackendError::new(error).into());
-                }
-            }
-        }
-        drop(queue);
-        self.0.changed.notify_one();
-        Ok(Awaited(answer))
+        self.0.submit(client_id, Box::new(run))?.await
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.0.queue().is_over = true;
-        self.0.changed.notify_all();
-    }
-}
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("threads", &self.0.threads).finish_non_exhaustive()
+        self.0.state().ended = true;
+        self.0.news.notify_all();
     }
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What each thread does.
-    fn work(&self) {
-        let mut queue = self.queue();
-        while !queue.is_over {
-            if let Some(job) = queue.next() {
-                drop(queue);
-                job.run();
-                queue = self.queue();
-            } else {
-                queue.idle += 1;
-                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                queue.idle = queue.idle.saturating_sub(1);
+    fn submit(self: &Arc<Self>, client_id: &str, run: Run) -> Result<Pending, Error> {
+        let mut state = self.state();
+        if state.process != process::id() {
+            (state.process, state.threads, state.idle) = (process::id(), 0, 0);
+        }
+        let of_client = state.queues.get(client_id).map_or(0, VecDeque::len);
+        if state.queued >= self.max_queued || of_client >= self.max_queued.div_ceil(SHARES) {
+            return Err(Error::Overloaded);
+        }
+        // One that is idle may have a job already that it has not woken up for.
+        if state.idle <= state.queued && state.threads < self.max_threads() {
+            match self.start_thread() {
+                Ok(()) => state.threads += 1,
+                Err(error) if state.threads == 0 => return Err(BackendError::new(error).into()),
+                Err(_) => {} // those that there are will come to it
             }
         }
+        let answer = Arc::new(Answer(Mutex::new(Progress::Waiting(None))));
+        state.push(client_id, Job { run, answer: answer.clone() });
+        drop(state);
+        self.news.notify_one();
+        Ok(Pending { shared: self.clone(), client_id: client_id.into(), answer })
     }
-}
 
-impl Queue {
-    /// A lane may have a quarter of the room, so that one that floods it leaves some to the others.
-    fn add(&mut self, job: Job, name: &str, room: usize) -> Result<(), Error> {
-        if self.is_full(name, room) {
-            self.forget_abandoned();
-            if self.is_full(name, room) {
-                return Err(Error::Overloaded);
+    fn max_threads(&self) -> usize {
+        // The other half is for all else that the host does.
+        self.max_threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)))
+    }
+
+    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+        let shared = self.clone();
+        let work = move || {
+            while let Some(Job { run, answer }) = shared.next() {
+                // What waits for the answer must get one, and this thread must go on.
+                answer.give(catch_unwind(AssertUnwindSafe(run)).ok());
             }
-        }
-        self.jobs += 1;
-        match self.lanes.iter_mut().find(|lane| *lane.name == *name) {
-            Some(lane) => lane.jobs.push_back(job),
-            None => self.lanes.push_back(Lane { name: name.into(), jobs: [job].into() }),
-        }
-        Ok(())
-    }
-
-    fn is_full(&self, name: &str, room: usize) -> bool {
-        let of_lane = || self.lanes.iter().find(|lane| *lane.name == *name).map_or(0, |lane| lane.jobs.len());
-        self.jobs >= room || of_lane() >= room / 4
-    }
-
-    /// The next job of the lane whose turn it is.
-    fn next(&mut self) -> Option<Job> {
-        let mut lane = self.lanes.pop_front()?;
-        let job = lane.jobs.pop_front();
-        if job.is_some() {
-            self.jobs -= 1;
-        }
-        if !lane.jobs.is_empty() {
-            self.lanes.push_back(lane);
-        }
-        job
-    }
-
-    /// Nobody waits for these any more.
-    fn forget_abandoned(&mut self) {
-        for lane in &mut self.lanes {
-            lane.jobs.retain(|job| !job.is_abandoned());
-        }
-        self.lanes.retain(|lane| !lane.jobs.is_empty());
-        self.jobs = self.lanes.iter().map(|lane| lane.jobs.len()).sum();
-    }
-}
-
-impl Job {
-    fn run(self) {
-        if !self.is_abandoned() {
-            let digest = self.hash.digest_of(&self.presented);
-            self.answer(Answer::Digest(digest));
-        }
-    }
-
-    fn is_abandoned(&self) -> bool {
-        Arc::strong_count(&self.answer) == 1
-    }
-
-    fn answer(&self, answer: Answer) {
-        let waker = match &mut *lock(&self.answer) {
-            slot @ Answer::Awaited(_) => match std::mem::replace(slot, answer) {
-                Answer::Awaited(waker) => waker,
-                Answer::Digest(_) | Answer::Lost => None,
-            },
-            Answer::Digest(_) | Answer::Lost => None,
         };
-        if let Some(waker) = waker {
+        thread::Builder::new().name("client-secrets".into()).spawn(work).map(drop)
+    }
+
+    /// The next job, once there is one; `None` at the end.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state();
+        loop {
+            if state.ended {
+                return None;
+            }
+            if let Some(job) = state.pop() {
+                return Some(job);
+            }
+            state.idle += 1;
+            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, client_id: &str, job: Job) {
+        self.queued += 1;
+        if let Some(queue) = self.queues.get_mut(client_id) {
+            queue.push_back(job);
+        } else {
+            self.queues.insert(client_id.into(), VecDeque::from([job]));
+            self.turns.push_back(client_id.into());
+        }
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let client_id = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&client_id)?;
+        let job = queue.pop_front()?;
+        self.queued -= 1;
+        if queue.is_empty() {
+            self.queues.remove(&client_id);
+        } else {
+            self.turns.push_back(client_id);
+        }
+        Some(job)
+    }
+
+    /// Takes out the job with this answer, if it still waits.
+    fn remove(&mut self, client_id: &str, answer: &Arc<Answer>) -> Option<Job> {
+        let queue = self.queues.get_mut(client_id)?;
+        let at = queue.iter().position(|job| Arc::ptr_eq(&job.answer, answer))?;
+        let job = queue.remove(at)?;
+        self.queued -= 1;
+        if queue.is_empty() {
+            self.queues.remove(client_id);
+            self.turns.retain(|id| **id != *client_id);
+        }
+        Some(job)
+    }
+}
+
+/// Where a thread puts what it has found, and a future looks for it.
+struct Answer(Mutex<Progress>);
+
+enum Progress {
+    Waiting(Option<Waker>),
+    /// `None` where the job has panicked.
+    Done(Option<Found>),
+}
+
+impl Answer {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, found: Option<Found>) {
+        let before = std::mem::replace(&mut *self.progress(), Progress::Done(found));
+        if let Progress::Waiting(Some(waker)) = before {
             waker.wake();
         }
     }
 }
 
-impl Drop for Job {
-    /// If it was not done, whoever waits for it must not wait for ever.
-    fn drop(&mut self) {
-        self.answer(Answer::Lost);
-    }
+/// The answer to a job, once there is one.
+struct Pending {
+    shared: Arc<Shared>,
+    client_id: Box<str>,
+    answer: Arc<Answer>,
 }
 
-struct Awaited(Arc<Mutex<Answer>>);
-
-impl Future for Awaited {
-    type Output = Result<[u8; 32], Error>;
+impl Future for Pending {
+    type Output = Result<Found, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *lock(&self.0) {
-            Answer::Awaited(waker) => {
+        match &mut *self.answer.progress() {
+            Progress::Done(Some(found)) => Poll::Ready(Ok(*found)),
+            Progress::Done(None) => Poll::Ready(Err(BackendError::new("the verification of a secret panicked").into())),
+            Progress::Waiting(Some(waker)) if waker.will_wake(context.waker()) => Poll::Pending,
+            Progress::Waiting(waker) => {
                 *waker = Some(context.waker().clone());
                 Poll::Pending
             }
-            Answer::Digest(digest) => Poll::Ready(Ok(*digest)),
-            Answer::Lost => Poll::Ready(Err(Error::Overloaded)),
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let is_done = matches!(*self.answer.progress(), Progress::Done(_));
+        if !is_done {
+            // What the job holds is dropped without the lock.
+            let _job = self.shared.state().remove(&self.client_id, &self.answer);
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("max_threads", &self.0.max_threads)
+            .field("max_queued", &self.0.max_queued)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        sync::mpsc::{Receiver, Sender, channel},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    /// A job that starts with a message and waits for one.
+    fn held() -> (impl FnOnce() -> Found + Send + 'static, Receiver<()>, Sender<()>) {
+        let ((started, starts), (end, ends)) = (channel(), channel());
+        let run = move || {
+            started.send(()).unwrap();
+            ends.recv().unwrap();
+            Some(7)
+        };
+        (run, starts, end)
+    }
+
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Until it holds, for as long as ten seconds.
+    fn soon(holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(10));
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_are_run_beside_the_executor() {
+        let pool = Pool::new(Some(2), 8);
+        let here = thread::current().id();
+        assert_eq!(pool.0.state().threads, 0, "none before it is needed");
+        for found in [None, Some(3)] {
+            let run = move || {
+                assert_ne!(thread::current().id(), here);
+                found
+            };
+            assert_eq!(pool.run("a", run).await.unwrap(), found);
+        }
+        let inline = Pool::new(Some(0), 8);
+        assert_eq!(inline.run("a", move || Some(usize::from(thread::current().id() == here))).await.unwrap(), Some(1));
+        assert_eq!(inline.0.state().threads, 0);
+    }
+
+    #[tokio::test]
+    async fn turns_go_round_and_nobody_fills_the_queue() {
+        let (pool, order) = (Pool::new(Some(1), 32), Arc::new(Mutex::new(String::new())));
+        let (run, starts, end) = held();
+        let mut first = Box::pin(pool.run("first", run));
+        assert!(poll(first.as_mut()).is_pending());
+        starts.recv().unwrap();
+
+        let job = |client_id: &'static str| {
+            let order = order.clone();
+            let mut run = Box::pin(pool.run(client_id, move || {
+                order.lock().unwrap().push_str(client_id);
+                None
+            }));
+            let polled = poll(run.as_mut());
+            (run, polled)
+        };
+        // A thirty-second of a queue is one; an eighth of 32 are four.
+        let mut waiting: Vec<_> = ["a", "a", "a", "a", "b", "c", "b"].map(job).into();
+        assert!(waiting.iter().all(|(_, polled)| polled.is_pending()));
+        assert!(matches!(job("a").1, Poll::Ready(Err(Error::Overloaded))));
+        // Who goes away gives his place to the next, and his turn if it was his only one.
+        drop(waiting.remove(5));
+        drop(waiting.remove(3));
+        waiting.push(job("a"));
+        waiting.push(job("d"));
+        assert_eq!(pool.0.state().queued, 7);
+        end.send(()).unwrap();
+        for (run, _) in waiting {
+            assert_eq!(run.await.unwrap(), None);
+        }
+        assert_eq!(first.await.unwrap(), Some(7));
+        assert_eq!(*order.lock().unwrap(), "abdabaa");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_is_empty_again() {
+        let pool = Pool::new(Some(1), 4);
+        let (run, starts, end) = held();
+        let mut first = Box::pin(pool.run("first", run));
+        assert!(poll(first.as_mut()).is_pending());
+        starts.recv().unwrap();
+        let ids: Vec<String> = (0..5).map(|n| n.to_string()).collect();
+        let mut waiting: Vec<_> = ids.iter().map(|id| Box::pin(pool.run(id, || None))).collect();
+        let polled: Vec<_> = waiting.iter_mut().map(|run| poll(run.as_mut()).is_pending()).collect();
+        assert_eq!(polled, [true, true, true, true, false]);
+        drop(waiting);
+        let state = pool.0.state();
+        assert!(state.queued == 0 && state.queues.is_empty() && state.turns.is_empty());
+        drop(state);
+        end.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn threads_are_as_many_as_are_needed_and_end_with_the_pool() {
+        let pool = Pool::new(Some(2), 64);
+        let held: Vec<_> = (0..3).map(|_| held()).collect();
+        let (mut runs, mut ends) = (Vec::new(), Vec::new());
+        for (n, (run, starts, end)) in held.into_iter().enumerate() {
+            let mut run = Box::pin(pool.run("a", run));
+            assert!(poll(run.as_mut()).is_pending());
+            if n < 2 {
+                starts.recv().unwrap();
+            }
+            assert_eq!(pool.0.state().threads, (n + 1).min(2));
+            runs.push((run, starts));
+            ends.push(end);
+        }
+        ends.into_iter().for_each(|end| end.send(()).unwrap());
+        for (run, _starts) in runs {
+            assert_eq!(run.await.unwrap(), Some(7));
+        }
+        soon(|| pool.0.state().idle == 2);
+        assert_eq!(pool.run("a", || None).await.unwrap(), None);
+        assert_eq!(pool.0.state().threads, 2);
+        let shared = Arc::downgrade(&pool.0);
+        drop(pool);
+        soon(|| shared.strong_count() == 0);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_no_end() {
+        let pool = Pool::new(Some(1), 4);
+        let panicked = pool.run("a", || panic!("on purpose")).await;
+        assert!(matches!(panicked, Err(Error::Backend(_))));
+        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_child_after_fork_starts_its_own_threads() {
+        let pool = Pool::new(Some(1), 4);
+        {
+            // As if they were the parent's.
+            let mut state = pool.0.state();
+            (state.process, state.threads) = (process::id().wrapping_add(1), 1);
+        }
+        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+    }
 }

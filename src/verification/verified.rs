@@ -1,55 +1,53 @@
+//! Which secret of a client was right, so that it need not be found out again at each request.
+
 use std::{
     collections::HashMap,
-    fmt, mem,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    fmt,
+    mem::take,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use ring::hmac;
+use subtle::ConstantTimeEq as _;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::Digests;
-use crate::{Client, RandomSource};
+use crate::{Client, ClientId, ClientSecretHash, RandomSource, StoredSecret, authentication::AuthenticatedClient};
 
-/// Clients that have proven themselves by a secret that is slow to verify.
-///
-/// Neither the secret is in here nor anything that another process could use: what stands for it is its HMAC-SHA256 with a key
-/// that was drawn in this one. Whoever reads all of the process's memory can guess as fast as with one SHA-256, though.
-///
-/// Only successes come in, so that strangers cannot drive anything out. When one generation is full, the one before it goes.
+/// An HMAC over the client's current digest and the secret. Its key is known to nobody and ends with the server, so that
+/// it is of no use to whoever sees it; the secret itself is not kept.
+pub(super) type Proof = [u8; 32];
+
+/// The proofs of some clients: in memory alone, and each counts only while its client is what it was.
 pub(super) struct Verified {
-    /// Of both generations.
-    capacity: usize,
+    /// How many clients it has room for, about.
+    most: usize,
     key: OnceLock<hmac::Key>,
-    generations: Mutex<[Generation; 2]>,
+    generations: Mutex<Generations>,
 }
 
-type Generation = HashMap<Box<str>, Arc<Entry>>;
+/// When the younger one is full, the older one is forgotten and the younger takes its place.
+#[derive(Default)]
+struct Generations {
+    younger: HashMap<ClientId, Entry>,
+    older: HashMap<ClientId, Entry>,
+}
 
 struct Entry {
-    /// As it was when it proved itself: if it is another one now, the entry does not count.
     client: Arc<Client>,
-    tag: Tag,
-    digests: Digests,
+    /// At most one for each of its secrets, by place.
+    proofs: Vec<(usize, Proof)>,
 }
 
-/// What stands for a presented secret.
-pub(crate) struct Tag(hmac::Tag);
-
 impl Verified {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, key: OnceLock::new(), generations: Mutex::default() }
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, key: OnceLock::new(), generations: Mutex::default() }
     }
 
-    pub(super) const fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// `None` where nothing is kept, be it that there is no randomness for a key.
-    pub(super) fn tag(&self, presented: &str, random: &RandomSource) -> Option<Tag> {
-        if self.capacity == 0 {
-            return None;
-        }
+    /// What would be kept if `presented` were right. `None` where nothing is kept.
+    pub(super) fn proof(&self, current: &ClientSecretHash, presented: &str, random: &RandomSource) -> Option<Proof> {
         let key = match self.key.get() {
+            _ if self.most == 0 => return None,
             Some(key) => key,
             None => {
                 let mut bytes = Zeroizing::new([0; 32]);
@@ -57,69 +55,71 @@ impl Verified {
                 self.key.get_or_init(|| hmac::Key::new(hmac::HMAC_SHA256, &*bytes))
             }
         };
-        Some(Tag(hmac::sign(key, presented.as_bytes())))
+        let mut context = hmac::Context::with_key(key);
+        context.update(current.digest());
+        context.update(presented.as_bytes());
+        context.sign().as_ref().try_into().ok()
     }
 
-    pub(super) fn find(&self, client: &Arc<Client>, tag: &Tag) -> Option<Digests> {
-        let client_id = client.client_id().as_str();
-        let entry = {
+    /// The place of the secret that this proof was made with, if it was right for this very client and counts at `now`.
+    pub(super) fn find(&self, client: &Arc<Client>, proof: &Proof, now: OffsetDateTime) -> Option<usize> {
+        let (kept, place) = {
             let mut generations = self.generations();
-            let [current, previous] = &mut *generations;
-            match current.get(client_id) {
-                Some(entry) => entry.clone(),
-                None => {
-                    let (client_id, entry) = previous.remove_entry(client_id)?;
-                    self.insert(&mut generations, client_id, entry.clone());
-                    entry
-                }
-            }
+            let entry = generations.get(client.client_id(), self.half())?;
+            let proven = |(_, kept): &&(usize, Proof)| bool::from(kept.ct_eq(proof));
+            (entry.client.clone(), entry.proofs.iter().find(proven)?.0)
         };
-        let is_same = Arc::ptr_eq(&entry.client, client) || entry.client == *client;
-        if !is_same {
-            self.forget(client_id, &entry);
-            return None;
-        }
-        tag.is(&entry.tag).then(|| entry.digests.clone())
+        // Compared without the lock: a store that builds a client at each look-up has another one each time.
+        let is_same = Arc::ptr_eq(&kept, client) || kept == *client;
+        let is_live = |secret: &StoredSecret| secret.is_live(now);
+        (is_same && client.client_secrets().get(place).is_some_and(is_live)).then_some(place)
     }
 
-    pub(super) fn keep(&self, client: &Arc<Client>, tag: Tag, digests: Digests) {
-        let entry = Arc::new(Entry { client: client.clone(), tag, digests });
-        let client_id = client.client_id().as_str();
+    /// Keeps that this client was right.
+    pub(super) fn insert(&self, authenticated: &AuthenticatedClient, proof: Option<Proof>) {
+        let Some(proof) = proof else { return };
+        let (client, place) = (authenticated.client(), authenticated.place());
         let mut generations = self.generations();
-        let [_, previous] = &mut *generations;
-        previous.remove(client_id);
-        self.insert(&mut generations, client_id.into(), entry);
+        let entry = generations.get(client.client_id(), self.half());
+        let Some(entry) = entry.filter(|entry| Arc::ptr_eq(&entry.client, client) || entry.client == *client) else {
+            let entry = Entry { client: client.clone(), proofs: vec![(place, proof)] };
+            generations.insert(client.client_id(), entry, self.half());
+            return;
+        };
+        entry.proofs.retain(|(other, _)| *other != place);
+        entry.proofs.push((place, proof));
     }
 
-    fn insert(&self, [current, previous]: &mut [Generation; 2], client_id: Box<str>, entry: Arc<Entry>) {
-        if current.len() >= self.capacity.div_ceil(2) && !current.contains_key(&client_id) {
-            *previous = mem::take(current);
-        }
-        current.insert(client_id, entry);
+    const fn half(&self) -> usize {
+        self.most.div_ceil(2)
     }
 
-    fn forget(&self, client_id: &str, entry: &Arc<Entry>) {
-        for generation in &mut *self.generations() {
-            if generation.get(client_id).is_some_and(|kept| Arc::ptr_eq(kept, entry)) {
-                generation.remove(client_id);
-            }
-        }
-    }
-
-    fn generations(&self) -> std::sync::MutexGuard<'_, [Generation; 2]> {
+    fn generations(&self) -> MutexGuard<'_, Generations> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Tag {
-    fn is(&self, other: &Self) -> bool {
-        subtle::ConstantTimeEq::ct_eq(self.0.as_ref(), other.0.as_ref()).into()
+impl Generations {
+    /// The entry of a client, which is young again.
+    fn get(&mut self, client_id: &ClientId, half: usize) -> Option<&mut Entry> {
+        if let Some(entry) = self.older.remove(client_id) {
+            self.insert(client_id, entry, half);
+        }
+        self.younger.get_mut(client_id)
+    }
+
+    fn insert(&mut self, client_id: &ClientId, entry: Entry, half: usize) {
+        self.older.remove(client_id);
+        if self.younger.len() >= half && !self.younger.contains_key(client_id) {
+            self.older = take(&mut self.younger);
+        }
+        self.younger.insert(client_id.clone(), entry);
     }
 }
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("Verified").field("most", &self.most).finish_non_exhaustive()
     }
 }
 
@@ -127,52 +127,41 @@ impl fmt::Debug for Verified {
 mod tests {
     use super::*;
 
-    fn client(id: &str) -> Arc<Client> {
-        Arc::new(Client::builder(id).build().unwrap())
-    }
-
-    fn tag(verified: &Verified, presented: &str) -> Tag {
-        verified.tag(presented, &RandomSource::default()).unwrap()
-    }
-
     #[test]
-    fn only_the_same_client_with_the_same_secret_is_known() {
-        let verified = Verified::new(10);
-        let (a, secret) = (client("a"), tag(&verified, "secret"));
-        assert!(verified.find(&a, &secret).is_none());
-        verified.keep(&a, tag(&verified, "secret"), Vec::new());
-        assert!(verified.find(&a, &secret).is_some());
-        assert!(verified.find(&client("a"), &secret).is_some(), "read anew, and the same");
-        for other in ["secret ", "secre", "", "Secret"] {
-            assert!(verified.find(&a, &tag(&verified, other)).is_none(), "{other}");
+    fn what_is_used_stays_and_the_rest_is_bounded() {
+        let entry = |id: &str| {
+            let client = Client::builder(id).build().unwrap();
+            (client.client_id().clone(), Entry { client: Arc::new(client), proofs: Vec::new() })
+        };
+        let mut generations = Generations::default();
+        let used = ClientId::parse("used").unwrap();
+        let (_, first) = entry("used");
+        generations.insert(&used, first, 5);
+        for n in 0..100 {
+            let (id, entry) = entry(&n.to_string());
+            generations.insert(&id, entry, 5);
+            assert!(generations.younger.len() <= 5 && generations.older.len() <= 5);
+            assert!(generations.get(&id, 5).is_some() && generations.get(&used, 5).is_some(), "{n}");
         }
-        assert!(verified.find(&client("b"), &secret).is_none());
-
-        let changed = Arc::new(Client::builder("a").client_name("b").build().unwrap());
-        assert!(verified.find(&changed, &secret).is_none());
-        assert!(verified.find(&a, &secret).is_none(), "a change empties it");
+        assert!(generations.get(&ClientId::parse("50").unwrap(), 5).is_none());
     }
 
     #[test]
-    fn what_stands_for_a_secret_is_another_in_each_process() {
-        let [one, other] = [Verified::new(1), Verified::new(1)];
-        assert!(!tag(&one, "secret").is(&tag(&other, "secret")));
-        assert!(tag(&one, "secret").is(&tag(&one, "secret")));
-        assert!(Verified::new(0).tag("secret", &RandomSource::default()).is_none());
-        let failing = RandomSource::from_fn(|_| Err(crate::BackendError::new("no entropy")));
-        assert!(Verified::new(1).tag("secret", &failing).is_none());
-    }
-
-    #[test]
-    fn it_keeps_as_many_as_there_is_room_for() {
-        let verified = Verified::new(100);
-        let secret = tag(&verified, "secret");
-        for n in 0..10_000 {
-            verified.keep(&client(&n.to_string()), tag(&verified, "secret"), Vec::new());
-            assert!(verified.find(&client("0"), &secret).is_some(), "what is used stays");
+    fn a_proof_depends_on_key_digest_and_secret() {
+        let hash = |text: &str| -> ClientSecretHash { text.parse().unwrap() };
+        let one = hash("$pbkdf2-sha256$i=2$c2FsdHNhbHQ$AnGU186ifJGhVOzWISODRDr+KWh19aAI8GHYT95EtV4");
+        let other = hash("$pbkdf2-sha256$i=2$c2FsdHNhbHQ$BnGU186ifJGhVOzWISODRDr+KWh19aAI8GHYT95EtV4");
+        let random = RandomSource::default();
+        let verified = Verified::new(1);
+        let proof = verified.proof(&one, "a", &random);
+        assert!(proof.is_some() && proof == verified.proof(&one, "a", &random));
+        for differs in [
+            verified.proof(&one, "b", &random),
+            verified.proof(&other, "a", &random),
+            Verified::new(1).proof(&one, "a", &random),
+            Verified::new(0).proof(&one, "a", &random),
+        ] {
+            assert_ne!(proof, differs);
         }
-        let kept = verified.generations().iter().map(HashMap::len).sum::<usize>();
-        assert!((50..=100).contains(&kept), "{kept}");
-        assert!(verified.find(&client("9999"), &secret).is_some() && verified.find(&client("5000"), &secret).is_none());
     }
 }

@@ -1,0 +1,240 @@
+//! What becomes of slow hashes from request to request. Few rounds: what is counted is verifications.
+
+use std::{
+    num::NonZeroU32,
+    pin::pin,
+    sync::{Mutex, mpsc::channel},
+    task::{Context, Waker},
+};
+
+use base64::{Engine as _, prelude::*};
+use ring::pbkdf2;
+use time::Duration;
+
+use super::*;
+use crate::{
+    AuditEvent, AuditSink, ClientBuilder, ClientRegistry as _, ClientSecret, ClientStore as _, Config, MemoryStore,
+    OpaqueIssuer, RandomSource, Reply, Request, TokenEndpointAuthMethod, handle_token_request, secret::counted,
+};
+
+type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(Duration::DAY);
+
+fn slow(secret: &str, rounds: u32) -> ClientSecretHash {
+    let mut digest = [0; 32];
+    let iterations = NonZeroU32::new(rounds).unwrap();
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, b"saltsalt", secret.as_bytes(), &mut digest);
+    format!("$pbkdf2-sha256$i={rounds}$c2FsdHNhbHQ${}", BASE64_STANDARD_NO_PAD.encode(digest)).parse().unwrap()
+}
+
+fn client(id: &str) -> ClientBuilder {
+    Client::builder(id).seacatauth_credentials(true)
+}
+
+/// One that verifies in this thread, where it is counted, with a decoy of nine rounds.
+fn server(clients: impl IntoIterator<Item = ClientBuilder>) -> Server {
+    let store = MemoryStore::default();
+    clients.into_iter().for_each(|client| store.insert_client(client.build().unwrap()));
+    let config = Config::default().with_unknown_client_secret_hash(slow("decoy", 9));
+    AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), config).with_verification_threads(0)
+}
+
+async fn mint_at(server: &Server, credentials: &str, now: OffsetDateTime) -> Reply {
+    let authorization = format!("Basic {}", BASE64_STANDARD.encode(credentials));
+    let request = Request::new("POST", now)
+        .header("Authorization", authorization.as_bytes())
+        .header("Content-Type", b"application/x-www-form-urlencoded")
+        .body(b"grant_type=client_credentials");
+    handle_token_request(server, &request).await
+}
+
+/// The status, and the rounds of each verification that it took.
+async fn counted(server: &Server, credentials: &str, now: OffsetDateTime) -> (u16, Vec<u32>) {
+    counted::take();
+    let status = mint_at(server, credentials, now).await.status();
+    (status, counted::take().into_iter().map(|(_, rounds)| rounds).collect())
+}
+
+#[tokio::test]
+async fn only_what_was_right_is_known_again() {
+    let server = server([client("a").client_secret_hash(slow("right", 5)), client("secretless")]);
+    for (credentials, expected) in [
+        ("a:wrong", (401, vec![5])),
+        ("a:wrong", (401, vec![5])),
+        ("a:right", (200, vec![5])),
+        ("a:right", (200, vec![])),
+        // A failure costs the same as before, and takes nothing away.
+        ("a:wrong", (401, vec![5])),
+        ("a:", (401, vec![5])),
+        ("a:right", (200, vec![])),
+        ("unknown:right", (401, vec![9])),
+        ("unknown:right", (401, vec![9])),
+        ("secretless:right", (401, vec![9])),
+    ] {
+        assert_eq!(counted(&server, credentials, NOW).await, expected, "{credentials}");
+    }
+    let shared = server.clone();
+    assert_eq!(counted(&shared, "a:right", NOW).await, (200, vec![]), "a clone knows it too");
+    let none = server.with_verified_secrets(0);
+    for _ in 0..2 {
+        assert_eq!(counted(&none, "a:right", NOW).await, (200, vec![5]));
+    }
+}
+
+#[tokio::test]
+async fn any_change_of_a_client_is_a_new_beginning() {
+    let hash = slow("right", 5);
+    let server = server([client("a").client_secret_hash(hash.clone())]);
+    assert_eq!(counted(&server, "a:right", NOW).await, (200, vec![5]));
+    let store = server.store().clone();
+    let put = |client: ClientBuilder| store.insert_client(client.build().unwrap());
+
+    put(client("a").client_secret_hash(hash.clone()));
+    assert_eq!(counted(&server, "a:right", NOW).await, (200, vec![]), "an equal one is no change");
+    put(client("a").client_secret_hash(hash.clone()).tenant("acme"));
+    assert_eq!(counted(&server, "a:right", NOW).await, (200, vec![5]));
+    assert_eq!(counted(&server, "a:right", NOW).await, (200, vec![]));
+    put(client("a").client_secret_hash(slow("other", 6)));
+    assert_eq!(counted(&server, "a:right", NOW).await, (401, vec![6]));
+    put(client("a"));
+    assert_eq!(counted(&server, "a:right", NOW).await, (401, vec![9]));
+    assert!(store.delete(client("a").build().unwrap().client_id()).await.unwrap());
+    assert_eq!(counted(&server, "a:right", NOW).await, (401, vec![9]));
+    put(client("a").client_secret_hash(hash));
+    assert_eq!(counted(&server, "a:right", NOW).await, (200, vec![5]));
+}
+
+#[tokio::test]
+async fn what_is_known_expires() {
+    let end = NOW + Duration::MINUTE;
+    let secrets = [StoredSecret::new(slow("new", 5)), StoredSecret::new(slow("old", 6)).with_expires_at(end)];
+    let one = client("one").client_secret_hash(slow("right", 7)).client_secret_expires_at(end);
+    let server = server([client("two").client_secrets(secrets), one]);
+    for (credentials, now, expected) in [
+        ("one:right", NOW, (200, vec![7])),
+        ("one:right", end - Duration::SECOND, (200, vec![])),
+        ("one:right", end, (401, vec![7])),
+        ("two:old", NOW, (200, vec![5, 6])),
+        ("two:old", NOW, (200, vec![])),
+        ("two:new", NOW, (200, vec![5, 6])),
+        ("two:new", NOW, (200, vec![])),
+        ("two:old", NOW, (200, vec![])),
+        ("two:old", end, (401, vec![5])),
+        ("two:new", end, (200, vec![])),
+        ("two:newer", NOW, (401, vec![5, 6])),
+    ] {
+        assert_eq!(counted(&server, credentials, now).await, expected, "{credentials}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_otherwise_is_not_known() {
+    let post = client("a").token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost);
+    let server = server([post.client_secret_hash(slow("right", 5))]);
+    for _ in 0..2 {
+        assert_eq!(counted(&server, "a:right", NOW).await, (401, vec![5]));
+    }
+}
+
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<String>>>);
+
+impl AuditSink for Events {
+    fn record(&self, event: &AuditEvent<'_>) {
+        let AuditEvent { action, client_id, target, .. } = event;
+        let event = format!("{action:?} {client_id:?} {target:?} {}", event.outcome());
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_answered_with_503_whoever_asks() {
+    let events = Events::default();
+    let server = server([client("a").client_secret_hash(slow("right", 5))]).with_audit_sink(events.clone());
+    let server = server.with_verification_threads(1).with_verification_queue(1);
+    assert_eq!(mint_at(&server, "a:right", NOW).await.status(), 200);
+
+    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
+    let held = move || {
+        started.send(()).unwrap();
+        ends.recv().unwrap();
+        None
+    };
+    let mut running = pin!(server.verification().pool.run("other", held));
+    let mut waiting = pin!(server.verification().pool.run("another", || None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    starts.recv().unwrap();
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+
+    for credentials in ["a:wrong", "unknown:wrong"] {
+        let reply = mint_at(&server, credentials, NOW).await;
+        assert_eq!(reply.status(), 503);
+        assert!(reply.headers().any(|(name, value)| (name, value) == ("Retry-After", "1")));
+    }
+    assert_eq!(mint_at(&server, "a:right", NOW).await.status(), 200, "what is known does not wait");
+    end.send(()).unwrap();
+    assert!(running.await.unwrap().is_none() && waiting.await.unwrap().is_none());
+    assert_eq!(mint_at(&server, "a:wrong", NOW).await.status(), 401);
+    let expected = ["RequestToken None None failed", "RequestToken None None failed"];
+    assert_eq!(events.0.lock().unwrap()[..2], expected, "nobody knows yet whether there is such a client");
+}
+
+const MACHINE_MADE: &str = "Zq7hT0mXv2LrK9bYw4JdNs";
+
+#[tokio::test]
+async fn machine_made_secrets_get_fast_hashes() {
+    let events = Events::default();
+    let fast = ClientSecretHash::generated(&ClientSecret::new("fast".into()), &RandomSource::default()).unwrap();
+    let old = StoredSecret::new(slow(MACHINE_MADE, 5)).with_created_at(NOW).with_expires_at(NOW + Duration::DAY);
+    let server = server([
+        client("a").client_secrets([old.clone()]),
+        client("beside").client_secrets([StoredSecret::new(fast), old.clone()]),
+        client("word").client_secret_hash(slow("right", 5)),
+        client("changed").client_secrets([old.clone()]),
+        client("deleted").client_secrets([old.clone()]),
+        client("silent").client_secrets([old.clone()]),
+    ]);
+    let server = server.with_hashes_upgraded().with_uses_noted().with_audit_sink(events.clone());
+    for id in ["a", "beside", "changed", "deleted"] {
+        assert_eq!(mint_at(&server, &format!("{id}:{MACHINE_MADE}"), NOW).await.status(), 200, "{id}");
+    }
+    assert_eq!(mint_at(&server, "word:right", NOW).await.status(), 200);
+    assert_eq!(mint_at(&server, "silent:wrong", NOW).await.status(), 401);
+    let store = server.store();
+    store.insert_client(client("changed").client_secret_hash(slow("other", 5)).build().unwrap());
+    assert!(store.delete(client("deleted").build().unwrap().client_id()).await.unwrap());
+    events.0.lock().unwrap().clear();
+
+    assert_eq!(server.upgrade_hashes(NOW).await.unwrap(), 2);
+    assert_eq!(server.upgrade_hashes(NOW).await.unwrap(), 0);
+    let mut recorded = Vec::new();
+    for id in ["a", "beside"] {
+        let client = store.find_client(id).await.unwrap().unwrap();
+        let secret = client.client_secrets().last().unwrap().clone();
+        assert_eq!((secret.created_at(), secret.expires_at()), (old.created_at(), old.expires_at()));
+        assert!(secret.hash().verify(MACHINE_MADE));
+        assert_eq!(store.last_uses(&[secret.id()]).await.unwrap(), [Some(NOW)]);
+        recorded.push(format!("UpgradeSecretHash {:?} {:?} success", Some(id), Some(secret.id())));
+        assert_eq!(counted(&server, &format!("{id}:{MACHINE_MADE}"), NOW).await, (200, vec![1]));
+    }
+    for (id, secret) in [("word", "right"), ("changed", "other"), ("silent", MACHINE_MADE)] {
+        let client = store.find_client(id).await.unwrap().unwrap();
+        let hash = client.client_secret_hash().unwrap();
+        assert!(hash.class() == SecretClass::Chosen && hash.verify(secret), "{id}");
+    }
+    let mut events = events.0.lock().unwrap().clone();
+    events.retain(|event| event.starts_with("Upgrade"));
+    events.sort();
+    assert_eq!(events, recorded);
+}
+
+#[tokio::test]
+async fn hashes_stay_as_they_are_unless_the_host_wants_it() {
+    let server = server([client("a").client_secret_hash(slow(MACHINE_MADE, 5))]);
+    assert_eq!(mint_at(&server, &format!("a:{MACHINE_MADE}"), NOW).await.status(), 200);
+    assert_eq!(server.upgrade_hashes(NOW).await.unwrap(), 0);
+    let client = server.store().find_client("a").await.unwrap().unwrap();
+    assert_eq!(client.client_secret_hash(), Some(&slow(MACHINE_MADE, 5)));
+}
