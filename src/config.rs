@@ -56,7 +56,7 @@ pub(crate) use value::Value;
 ///
 /// The limits of failures let a fleet that was given a wrong secret live behind one address with others: its failures stop
 /// counting for the address as soon as its client has to wait, which is after 20 of them, and 100 are far more than that. They
-/// stand against guesses of chosen secrets, at a dozen an hour; generated ones need no limit.
+/// stand against guesses of chosen secrets, at two dozen an hour; generated ones need no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     expiration: Duration,

@@ -37,7 +37,7 @@ use pairs::Pairs;
 ///
 /// # Memory
 ///
-/// The table of counters and that of pairs have room for 65,536 keys each unless said, in 9 MB that are allocated with the
+/// The table of counters and that of pairs have room for 65,536 keys each unless said, in 8 MB that are allocated with the
 /// first attempt. What strangers invent goes into the same tables as what exists. Where they invent more than there is room
 /// for, those with the fewest failures are forgotten first and those that have to wait last; to have one
 /// forgotten that has failed once takes about as many invented ones as there is room for.
@@ -56,7 +56,7 @@ pub struct Throttle {
 
 impl Throttle {
     /// Counts in memory, for this instance alone, with room for about so many client identifiers and sources, and for as many
-    /// pairs of them. Each takes 136 bytes in all.
+    /// pairs of them. Each takes 122 bytes in all.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let counters = AnyCounterStore::new(MemoryCounters::with_capacity(capacity));

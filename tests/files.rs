@@ -115,6 +115,27 @@ fn durations_in_the_configuration() {
 }
 
 #[test]
+fn limits_of_failures() {
+    let file = "[openidconnect]\nmax_failures_per_client=5\nmax_failures_per_source=0\nfailure_window=2m\n\
+                max_retry_after=10m\n";
+    let limits = |config: &Config| {
+        let durations = [config.failure_window(), config.max_retry_after()].map(|duration| duration.as_secs());
+        ([config.max_failures_per_client(), config.max_failures_per_source()], durations)
+    };
+    assert_eq!(limits(&Config::default()), ([20, 100], [60, 300]));
+    assert_eq!(limits(&configured(file, FileFormat::Ini).unwrap()), ([5, 0], [120, 600]));
+    for (key, value) in [
+        ("max_failures_per_client", "-1"),
+        ("max_failures_per_source", "many"),
+        ("failure_window", "0"),
+        ("max_retry_after", "1500ms"),
+    ] {
+        let error = configured(&format!("[openidconnect]\n{key}={value}\n"), FileFormat::Ini).unwrap_err();
+        assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
+    }
+}
+
+#[test]
 fn the_public_keys_may_be_kept_for_whole_seconds() {
     assert_eq!(Config::default().jwks_max_age().as_secs(), 300);
     let config = configured("[openidconnect]\njwks_max_age=1h\n", FileFormat::Ini).unwrap();

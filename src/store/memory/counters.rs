@@ -15,7 +15,7 @@ use crate::{
 
 /// Counters in memory: gone with the process, and for one instance alone. A clone shares them.
 ///
-/// Failures are counted for as many keys as there is room for, 65,536 unless said: 3.5 MB, which are allocated at the
+/// Failures are counted for as many keys as there is room for, 65,536 unless said: 3.2 MB, which are allocated at the
 /// first one. Where strangers invent more, those are forgotten first that have failed the fewest times, and last those
 /// that have to wait. The tokens of a quota are counted in a map of the clients and tenants that have one.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ struct Window {
 pub(crate) const CAPACITY: usize = 65_536;
 
 impl MemoryCounters {
-    /// Counts failures for about so many keys, and for eight at least. Each takes 56 bytes.
+    /// Counts failures for about so many keys, and for eight at least. Each takes 49 bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let (failures, taken) = (Table::new(capacity), Default::default());
