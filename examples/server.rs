@@ -18,7 +18,12 @@
 //!
 //! A retired key still verifies for `client_credentials_grant_max_expiration` from a start on, since no token lives longer.
 //! Remove its file after that, and rotate no sooner again.
+//!
+//! Who keeps it waiting is given up on after `--timeout`, and who comes when there are `--connections` already, waits.
 #![allow(clippy::print_stdout, reason = "it is the output")]
+
+#[path = "server/connections.rs"]
+mod connections;
 
 use std::{
     error::Error,
@@ -49,6 +54,7 @@ use client_credentials::{
     SigningKey, Stores, TokenIssuer as _, TokenStore, now,
 };
 use config::{File, FileFormat};
+use connections::Limits;
 use zeroize::Zeroizing;
 
 /// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and all others.
@@ -80,6 +86,12 @@ struct Arguments {
     /// Where the certificate, the keys and the database are kept that are made at the first start.
     #[arg(long, value_name = "DIR", default_value = ".client-credentials")]
     state: PathBuf,
+    /// How many connections there may be at a time, as far as there are file descriptors for them; more have to wait.
+    #[arg(long, value_name = "NUMBER", default_value = "16000")]
+    connections: usize,
+    /// How long a client may take for its TLS handshake, for the head of a request, for its body, and to read the answer.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -182,14 +194,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("\nReady.");
 
     let service = AuthorizationService::new(server.clone(), endpoints);
-    let app = Router::new().fallback_service(service).layer(map_response(log_source)).into_make_service();
+    let app = Router::new().fallback_service(service).layer(map_response(log_source));
+    let limits = Limits { connections: arguments.connections, timeout: Duration::from_secs(arguments.timeout) };
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     tokio::spawn(tidy(server.clone(), tokens));
-    match certificate {
-        Some((_, tls)) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(app).await?,
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(app).await?,
-    }
+    let tls = certificate.map(|(_, tls)| tls);
+    connections::serve(listener, tls, app, limits, handle).await?;
     server.record_uses().await?;
     println!("Stopped.");
     Ok(())
