@@ -45,6 +45,8 @@ const CLIENTS: &str = r#"[
 
 /// Starts the server with its tokens and clients in memory and without a log. What is kept of a token goes after four seconds.
 pub(crate) fn server(state: &Path, arguments: &[&str]) -> Running {
+    // Those who ask are in this process, and are many.
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let (config, clients) = (state.join("server.conf"), state.join("clients.json"));
     fs::write(&config, "[openidconnect]\nclient_credentials_grant_expiration=4s\n").unwrap();
     fs::write(&clients, CLIENTS.replace("SECRET", SECRET)).unwrap();
