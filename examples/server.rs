@@ -30,7 +30,7 @@ use std::{
     fmt::Display,
     fs,
     io::{self, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -55,6 +55,7 @@ use client_credentials::{
 };
 use config::{File, FileFormat};
 use connections::Limits;
+use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 /// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and all others.
@@ -142,7 +143,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clients = clients.transpose()?;
 
     let listen = arguments.listen;
-    let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    // tokio's has a longer queue than the one of `std`.
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
     let local = address.ip().is_loopback() || address.ip().is_unspecified();
     let host = if local { format!("localhost:{}", address.port()) } else { address.to_string() };

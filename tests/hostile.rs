@@ -48,7 +48,9 @@ fn among_good(arguments: &[&str], test: impl AsyncFnOnce(&Running)) {
         test(&server).await;
         if let Some(good) = good {
             let (count, longest) = good.stop().await;
-            println!("{count} tokens meanwhile, two of them after {longest:?} at the most");
+            println!(
+                "{count} tokens meanwhile over one connection and over new ones, each after {longest:?} at the most"
+            );
             assert!(count > 0);
         }
     });
@@ -277,23 +279,23 @@ fn answers_that_are_not_read() {
     among_good(&["--http", "--timeout", "2"], async |server| {
         let (files, memory) = (server.files(), server.memory());
         let mut all = Vec::new();
-        for _ in 0..100 {
+        for _ in 0..20 {
             let stream = server.connect(BAD).await;
-            let requests = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(500);
+            let requests = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
             // As much as gets through: the server stops to read when nobody reads it.
             let _ = stream.try_write(requests.as_bytes());
             all.push(stream);
         }
-        sleep(TIMEOUT / 2).await;
-        assert!(server.files() > files + 50, "they are there");
+        sleep(TIMEOUT / 4).await;
+        assert!(server.files() > files + 10, "they are there");
         let begun = Instant::now();
         while server.files() > files + 5 {
-            assert!(begun.elapsed() < TIMEOUT + LATE, "{} file descriptors after {files}", server.files());
+            // It has to fill what the system keeps for each of them first.
+            assert!(begun.elapsed() < TIMEOUT + 3 * LATE, "{} file descriptors after {files}", server.files());
             sleep(Duration::from_millis(50)).await;
         }
-        // What is sent is one document for all.
         let taken = server.memory().saturating_sub(memory);
-        assert!(taken < 100 * 1024, "{taken} KiB");
+        assert!(taken < 32 * 1024, "{taken} KiB");
         drop(all);
     });
 }

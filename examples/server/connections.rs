@@ -3,7 +3,7 @@
 use std::{
     future::{Ready, ready},
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -15,7 +15,10 @@ use axum_server::{
     accept::Accept,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tokio_io_timeout::TimeoutStream;
 use tower::{ServiceExt as _, service_fn};
 use tower_http::timeout::TimeoutLayer;
@@ -46,7 +49,8 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let Limits { timeout, .. } = limits;
     // HTTP/2 has other ways to keep a server waiting, and nobody needs it for a token.
-    let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only().acceptor(Written(timeout));
+    let mut server =
+        axum_server::Server::from_listener(listener).handle(handle).http1_only().acceptor(Written(timeout));
     server.http_builder().http1().header_read_timeout(timeout).max_buf_size(MAX_HEAD_BYTES);
 
     let app = app.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout));
