@@ -20,7 +20,7 @@
 //! | `{basic}`, `{api}`, `{superuser}`, … | `Basic …` with the credentials of this client |
 //! | `{token:basic}`, … | a token of this client |
 //! | `{last}` | the secret or token that the last reply has shown |
-//! | `{etag}`, `{id}` | what stood in the last reply as `ETag`, or at the end of `Location` |
+//! | `{etag}`, `{id}` | what stood in an earlier reply as `ETag`, and at the end of `Location` or as the first id of a list |
 //! | `{long}` | four kilobytes |
 
 use std::str;
@@ -138,6 +138,9 @@ fn remember(reply: &Reply, seen: &mut Seen) {
             secret.clone_into(&mut seen.last);
             seen.secrets.push(secret.into());
         }
+    }
+    if let Some(id) = json["data"][0]["_id"].as_str() {
+        id.clone_into(&mut seen.id);
     }
     for (name, value) in reply.headers() {
         match name {

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, Client, Config, Endpoint, Endpoints, JwtIssuer, KeySet, MemoryStore,
-    OpaqueIssuer, Provisioning, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm, SigningKey, TenantName,
-    time::OffsetDateTime,
+    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Client, Config, Endpoint, Endpoints, JwtIssuer, KeySet,
+    MemoryStore, OpaqueIssuer, Provisioning, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm, SigningKey,
+    TenantName, time::OffsetDateTime,
 };
 
 /// The secret of every client.
@@ -110,7 +110,18 @@ pub fn serve<'a>(
     self::clients().roles().for_each(|role| store.insert_role(role));
     store.insert_tenant(TenantName::parse("existing").unwrap());
     let issuer = issuer(kind, &store);
-    AuthorizationServer::new(store, issuer, Config::default()).with_random(random()).with_uses_noted()
+    let server = AuthorizationServer::new(store, issuer, Config::default());
+    server.with_random(random()).with_uses_noted().with_audit_sink(Lines)
+}
+
+/// Takes events as a log does: each of them is one line, whatever a caller has put into it.
+struct Lines;
+
+impl AuditSink for Lines {
+    fn record(&self, event: &AuditEvent<'_>) {
+        let line = serde_json::to_string(event).unwrap();
+        assert!(!line.contains(char::is_control), "{line}");
+    }
 }
 
 /// Where its endpoints are.
