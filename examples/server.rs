@@ -18,14 +18,19 @@
 //!
 //! A retired key still verifies for `client_credentials_grant_max_expiration` from a start on, since no token lives longer.
 //! Remove its file after that, and rotate no sooner again.
+//!
+//! Who keeps it waiting is given up on after `--timeout`, and who comes when there are `--connections` already, waits.
 #![allow(clippy::print_stdout, reason = "it is the output")]
+
+#[path = "server/connections.rs"]
+mod connections;
 
 use std::{
     error::Error,
     fmt::Display,
     fs,
     io::{self, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -55,6 +60,8 @@ use client_credentials::{
     SigningAlgorithm, SigningKey, Source, Stores, Throttle, TokenIssuer as _, TokenStore, now,
 };
 use config::{File, FileFormat};
+use connections::Limits;
+use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 /// An OAuth 2.0 authorization server: the token endpoint at /openidconnect/token, and all others.
@@ -94,6 +101,12 @@ struct Arguments {
     /// Where the certificate, the keys and the database are kept that are made at the first start.
     #[arg(long, value_name = "DIR", default_value = ".client-credentials")]
     state: PathBuf,
+    /// How many connections there may be at a time, as far as there are file descriptors for them; more have to wait.
+    #[arg(long, value_name = "NUMBER", default_value = "16000")]
+    connections: usize,
+    /// How long a client may take for its TLS handshake, for the head of a request, for its body, and to read the answer.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -144,7 +157,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clients = clients.transpose()?;
 
     let listen = arguments.listen;
-    let listener = TcpListener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    // tokio's has a longer queue than the one of `std`.
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
     let local = address.ip().is_loopback() || address.ip().is_unspecified();
     let host = if local { format!("localhost:{}", address.port()) } else { address.to_string() };
@@ -206,14 +220,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = AuthorizationService::new(server.clone(), endpoints);
     let app = Router::new().fallback_service(service).layer(map_response(log_source));
     let app = app.layer(map_request_with_state(arguments.source_header, name_source));
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let limits = Limits { connections: arguments.connections, timeout: Duration::from_secs(arguments.timeout) };
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
     tokio::spawn(tidy(server.clone(), tokens, audit.clone()));
-    match certificate {
-        Some((_, tls)) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(app).await?,
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(app).await?,
-    }
+    let tls = certificate.map(|(_, tls)| tls);
+    connections::serve(listener, tls, app, limits, handle).await?;
     server.record_uses().await?;
     audit.map_or(Ok(()), |audit| audit.sync())?;
     println!("Stopped.");

@@ -194,7 +194,8 @@ fn deserialize<T: DeserializeOwned>(json: &str, root: &str) -> Result<T, Provisi
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         ProvisioningError {
-            path: if path == "." { path } else { root.to_owned() + &path },
+            // A member without a name is in the file as a whole.
+            path: if matches!(&*path, "" | ".") { ".".into() } else { root.to_owned() + &path },
             problem: problem(error.inner()),
             source: None,
         }

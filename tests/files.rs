@@ -360,6 +360,7 @@ fn an_error_names_entry_and_member_and_never_a_secret() {
         (r#"{"roles": {}}"#, ".", "missing field `clients`"),
         ("[] []", ".", "trailing"),
         ("", ".", "EOF"),
+        (r#"{"clients": [], "": []}"#, ".", "unknown field"),
         (r#""HUNTER2""#, ".", "not an array of clients"),
     ] {
         let error = Provisioning::from_json(json).unwrap_err();

@@ -345,9 +345,9 @@ mod tests {
         let polled: Vec<_> = waiting.iter_mut().map(|run| poll(run.as_mut()).is_pending()).collect();
         assert_eq!(polled, [true, true, true, true, false]);
         drop(waiting);
-        let state = pool.0.state();
-        assert!(state.queued == 0 && state.queues.is_empty() && state.turns.is_empty());
-        drop(state);
+        let is_empty =
+            |state: MutexGuard<'_, State>| state.queued == 0 && state.queues.is_empty() && state.turns.is_empty();
+        assert!(is_empty(pool.0.state()));
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Some(7));
     }

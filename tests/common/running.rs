@@ -34,7 +34,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it and reads what it prints up to a line that begins with `last`.
     pub(crate) fn start(mut command: Command, last: &str) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stderr(Stdio::piped());
+        Self::start_logging(command, last)
+    }
+
+    /// The same for one whose log goes where the command says.
+    pub(crate) fn start_logging(mut command: Command, last: &str) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (mut printed, mut head) = (BufReader::new(child.stdout.take().unwrap()), String::new());
         while !head.lines().any(|line| line.trim_start().starts_with(last)) {
             assert_ne!(printed.read_line(&mut head).unwrap(), 0, "{command:?} ended after {head}");
@@ -44,6 +50,11 @@ impl Running {
 
     pub(crate) fn line(&self, start: &str) -> &str {
         self.head.lines().find_map(|line| line.strip_prefix(start)).unwrap()
+    }
+
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where the token endpoint of the server listens.
@@ -57,7 +68,9 @@ impl Running {
     pub(crate) fn stop(mut self) -> String {
         assert!(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap().success());
         let mut rest = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
+        if let Some(mut log) = self.child.stderr.take() {
+            log.read_to_string(&mut rest).unwrap();
+        }
         self.printed.read_to_string(&mut rest).unwrap();
         assert!(self.child.wait().unwrap().success());
         rest
