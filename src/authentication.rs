@@ -47,6 +47,7 @@ impl<'a> ClientAuthentication<'a> {
             {
                 Ok(Self::Post { client_id, client_secret })
             }
+            (None, Some(_), Some(secret)) if secret.ends_with(['\n', '\r']) => Err(Error::LineEndInCredentials),
             (None, Some(_), Some(_)) => Err(Error::MalformedCredentials),
             (None, None, Some(_)) => Err(Error::MissingParameter("client_id")),
             (None, _, None) => Err(Error::NoAuthentication),
