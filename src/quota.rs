@@ -134,13 +134,13 @@ enum Window {
     Day,
 }
 
-const EXPECTED: &str = "a quota is a number above zero, at most 10^15, and `/h` or `/d`, such as `1000/h`";
+const EXPECTED: &str = "a quota is a number above zero, below 10^15, and `/h` or `/d`, such as `1000/h`";
 
 impl Quota {
     /// So many tokens in an hour.
     ///
     /// # Errors
-    /// When it is none, or more than 10^15, the most that such a header can say (RFC 9651 §3.3.1).
+    /// When it is none, or 10^15 or more, which such a header cannot say (RFC 9651 §3.3.1).
     pub fn per_hour(tokens: u64) -> Result<Self, ParseError> {
         Self::new(tokens, Window::Hour)
     }
@@ -148,7 +148,7 @@ impl Quota {
     /// So many tokens in a day.
     ///
     /// # Errors
-    /// When it is none, or more than 10^15, the most that such a header can say (RFC 9651 §3.3.1).
+    /// When it is none, or 10^15 or more, which such a header cannot say (RFC 9651 §3.3.1).
     pub fn per_day(tokens: u64) -> Result<Self, ParseError> {
         Self::new(tokens, Window::Day)
     }

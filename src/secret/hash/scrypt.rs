@@ -12,9 +12,12 @@ const MEMORY_MAX: u64 = 256 << 20;
 /// The most that all passes over it may come to, in bytes: some seconds.
 const WORK_MAX: u64 = 4 * MEMORY_MAX;
 
+/// The most passes: others take one, and with more of them it is the last step that takes long.
+const PASSES_MAX: u32 = 64;
+
 pub(super) const EXPECTED: ParseError = ParseError(
     "a scrypt hash is `$scrypt$ln=LOG2N,r=R,p=P$SALT$DIGEST` with SALT (8 bytes or more) and DIGEST (16 to 64) in base64 \
-     without padding, or Django's `scrypt$N$SALT$R$P$DIGEST`; with at most 256 MiB of memory and 1 GiB for all passes",
+     without padding, or Django's `scrypt$N$SALT$R$P$DIGEST`; with at most 256 MiB of memory, 64 passes, and 1 GiB for all of them",
 );
 
 #[derive(Clone, PartialEq)]
@@ -54,13 +57,17 @@ pub(super) fn parse(text: &str) -> Option<(Scrypt, Vec<u8>)> {
         let digest = base64(parts.next()?.trim_end_matches('='))?;
         parts.next().is_none().then_some((n.trailing_zeros(), r, p, salt.into(), digest))?
     };
-    let memory = 128_u64.checked_mul(1_u64.checked_shl(log_n)?)?.checked_mul(r.into())?;
+    // RFC 7914 §6: the blocks that are mixed one after another, and those that wait for it, are in memory at once. This stands
+    // before the crate, which multiplies without looking.
+    let block = 128_u64.checked_mul(r.into())?;
+    let mixed = block.checked_mul(1_u64.checked_shl(log_n)?)?;
+    let memory = mixed.checked_add(block.checked_mul(p.into())?)?;
+    if memory > MEMORY_MAX || p > PASSES_MAX || mixed.checked_mul(p.into())? > WORK_MAX {
+        return None;
+    }
     // RFC 7914 §2: N is larger than 1.
     let log_n = u8::try_from(log_n).ok().filter(|log_n| *log_n > 0)?;
     let params = Params::new(log_n, r, p).ok()?;
-    let right = memory <= MEMORY_MAX
-        && memory.checked_mul(p.into()).is_some_and(|work| work <= WORK_MAX)
-        && salt.len() >= 8
-        && OUTPUT_LEN.contains(&digest.len());
+    let right = salt.len() >= 8 && OUTPUT_LEN.contains(&digest.len());
     right.then(|| (Scrypt { params, salt: salt.into() }, digest))
 }

@@ -214,9 +214,19 @@ fn what_would_cost_too_much_is_refused() {
         ("argon2", false, format!("$argon2id$v=19$m=1024,t=4294967295,p=1$c2FsdHNhbHQ${digest}")),
         ("bcrypt", true, "$2b$16$abcdefghijklmnopqrstuuAyvn9dH8jpLppdGF7eBSCFqHajolY.a".to_owned()),
         ("bcrypt", false, "$2b$17$abcdefghijklmnopqrstuuAyvn9dH8jpLppdGF7eBSCFqHajolY.a".to_owned()),
-        ("scrypt", true, format!("$scrypt$ln=17,r=16,p=4$c2FsdHNhbHQ${digest}")),
+        ("scrypt", true, format!("$scrypt$ln=16,r=16,p=8$c2FsdHNhbHQ${digest}")),
+        ("scrypt", false, format!("$scrypt$ln=16,r=16,p=9$c2FsdHNhbHQ${digest}")),
+        ("scrypt", true, format!("$scrypt$ln=1,r=8,p=64$c2FsdHNhbHQ${digest}")),
+        ("scrypt", false, format!("$scrypt$ln=1,r=8,p=65$c2FsdHNhbHQ${digest}")),
+        // What waits to be mixed takes memory too.
+        ("scrypt", false, format!("$scrypt$ln=1,r=65536,p=64$c2FsdHNhbHQ${digest}")),
+        ("scrypt", false, format!("$scrypt$ln=1,r=65536,p=65536$c2FsdHNhbHQ${digest}")),
+        ("scrypt", false, format!("scrypt$2$saltsalt$1$4194304${digest}=")),
+        // A short digest could be guessed.
+        ("scrypt", false, "$scrypt$ln=10,r=8,p=2$c2FsdHNhbHQ$AA".to_owned()),
+        ("argon2", false, "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$AAAAAA".to_owned()),
         ("scrypt", false, format!("$scrypt$ln=18,r=16,p=1$c2FsdHNhbHQ${digest}")),
-        ("scrypt", false, format!("$scrypt$ln=17,r=16,p=5$c2FsdHNhbHQ${digest}")),
+        ("scrypt", false, format!("$scrypt$ln=17,r=16,p=1$c2FsdHNhbHQ${digest}")),
         ("scrypt", false, format!("$scrypt$ln=63,r=4294967295,p=1$c2FsdHNhbHQ${digest}")),
         ("scrypt", false, format!("scrypt$262144$saltsalt$16$1${digest}=")),
     ] {
