@@ -168,8 +168,10 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
     ) -> Result<AuthenticatedClient, Error> {
         let attempt = self.attempt(authentication.client_id(), request).await?;
         let client = self.verify(authentication, request).await;
-        if let Some(attempt) = attempt {
-            attempt.end(self, client.as_ref().err()).await;
+        if let Some(attempt) = attempt
+            && let Some(instead) = attempt.end(self, client.as_ref().err()).await
+        {
+            return Err(instead);
         }
         let client = client?;
         if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {

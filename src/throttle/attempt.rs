@@ -19,9 +19,11 @@ pub(crate) struct Ticket<'a> {
 
 /// Where an attempt is counted.
 enum Counted {
-    /// Nowhere yet, since its pair is good; whether that still has to be told how it ended.
+    /// Nowhere yet, since its pair is good; whether that still has to be told how it ended, and up to when it would have to wait if
+    /// it were not.
     Pair {
         is_open: bool,
+        waits_until: i64,
     },
     Shared {
         client: Option<Admitted>,
@@ -59,11 +61,23 @@ impl Throttle {
         let at = milliseconds(now);
         if let (Some(source), Some(limit)) = (source, limits.of_pair()) {
             match self.pairs.judge((client_id, source), limit, at) {
-                Standing::Good => return Ok(Counted::Pair { is_open: true }),
+                Standing::Good(waits_until) => return Ok(Counted::Pair { is_open: true, waits_until }),
                 Standing::Waits(until) => return Err(Error::ClientThrottled(wait(from_milliseconds(until)))),
                 Standing::Unknown => {}
             }
         }
+        self.count(limits, client_id, source, now).await
+    }
+
+    /// Counts an attempt where all count theirs.
+    async fn count(
+        &self,
+        limits: &Limits,
+        client_id: &str,
+        source: Option<IpAddr>,
+        now: OffsetDateTime,
+    ) -> Result<Counted, Error> {
+        let wait = |until: OffsetDateTime| (until - now).unsigned_abs();
         // The source first: one that has to wait leaves no trace of the identifiers that it invents.
         let mut admitted = None;
         if let (Some(source), Some(limit)) = (source, &limits.source) {
@@ -92,16 +106,20 @@ impl Throttle {
 
 impl Ticket<'_> {
     /// Keeps what came of it, and tells the audit where it makes others wait: one event for each wait, however many are
-    /// refused in it.
-    pub(crate) async fn end<S, T>(mut self, server: &AuthorizationServer<S, T>, refused: Option<&Error>) {
+    /// refused in it. What is returned is the refusal in place of the one that there is.
+    pub(crate) async fn end<S, T>(
+        mut self,
+        server: &AuthorizationServer<S, T>,
+        refused: Option<&Error>,
+    ) -> Option<Error> {
         // Only who was refused for its credentials has failed at them.
         let failed = refused.is_some_and(|cause| cause.response().status() == 401);
         let succeeded = if failed { Some(false) } else { refused.is_none().then_some(true) };
         match self.counted {
-            Counted::Pair { .. } => {
+            Counted::Pair { waits_until, .. } => {
                 self.close(succeeded);
-                if failed {
-                    self.count_failure().await;
+                if failed && let Err(instead) = self.count_failure(waits_until).await {
+                    return Some(instead);
                 }
             }
             Counted::Shared { .. } if failed => {}
@@ -120,25 +138,22 @@ impl Ticket<'_> {
         if failed {
             self.tell(server, refused);
         }
+        None
     }
 
-    /// A good pair's failure counts as any other does, or the answers to who comes from where a client does would tell
-    /// whether there is such a client. It is answered all the same where it cannot be counted.
-    async fn count_failure(&mut self) {
-        let (throttle, mut client, mut source) = (self.throttle, None, None);
-        if let (Some(address), Some(limit)) = (self.source, &self.limits.source)
-            && let Ok(Attempt::Admitted(this)) =
-                throttle.counters.attempt(CounterKey::Source(address), limit, self.now).await
-        {
-            source = Some(this);
+    /// A good pair's failure counts as any other does, and is refused as any other would be, or the answers to who comes from where
+    /// a client does would tell whether there is such a client. It is answered all the same where it cannot be counted.
+    async fn count_failure(&mut self, waits_until: i64) -> Result<(), Error> {
+        if waits_until > milliseconds(self.now) {
+            return Err(Error::ClientThrottled((from_milliseconds(waits_until) - self.now).unsigned_abs()));
         }
-        if let Some(limit) = &self.limits.client
-            && let Ok(Attempt::Admitted(this)) =
-                throttle.counters.attempt(CounterKey::Client(self.client_id), limit, self.now).await
-        {
-            client = Some(this);
+        let counted = self.throttle.count(&self.limits, self.client_id, self.source, self.now).await;
+        match counted {
+            Ok(counted) => self.counted = counted,
+            Err(Error::Backend(_)) => self.counted = Counted::Shared { client: None, source: None },
+            Err(refused) => return Err(refused),
         }
-        self.counted = Counted::Shared { client, source };
+        Ok(())
     }
 
     fn tell<S, T>(&self, server: &AuthorizationServer<S, T>, refused: Option<&Error>) {
@@ -165,7 +180,7 @@ impl Ticket<'_> {
     }
 
     fn close(&mut self, succeeded: Option<bool>) {
-        if let (Counted::Pair { is_open: is_open @ true }, Some(source), Some(limit)) =
+        if let (Counted::Pair { is_open: is_open @ true, .. }, Some(source), Some(limit)) =
             (&mut self.counted, self.source, self.limits.of_pair())
         {
             *is_open = false;

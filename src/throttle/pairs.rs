@@ -22,8 +22,8 @@ struct Pair {
 
 /// What is known of a pair.
 pub(super) enum Standing {
-    /// It has succeeded lately, and one more attempt is noted as under way.
-    Good,
+    /// It has succeeded lately, and one more attempt is noted as under way; with up to when others would go first.
+    Good(i64),
     /// Others go first, up to here.
     Waits(i64),
     /// Nothing that helps it or is against it.
@@ -45,12 +45,16 @@ impl Pairs {
     /// How an attempt of this pair is judged. One that is good has to be [ended](Self::end).
     pub(super) fn judge(&self, key: Key<'_>, limit: &FailureLimit, now: i64) -> Standing {
         let standing = self.0.find(key, |pair| {
-            // It is a copy that counts here: this attempt has not failed yet.
-            let is_within = || matches!({ pair.failures }.attempt_at(limit, now), Attempt::Admitted(_));
-            let most = limit.most().saturating_mul(UNDER_WAY);
-            if pair.good_until > now && pair.under_way < most && is_within() {
+            // It is a copy that counts here: this attempt has not failed yet. Where one more failure begins a wait, there is one
+            // at a time, or as many as may be under way would come through after each wait.
+            let most = match { pair.failures }.attempt_at(limit, now) {
+                Attempt::Admitted(this) if this.blocks_until().is_some() => 1,
+                Attempt::Admitted(_) => limit.most().saturating_mul(UNDER_WAY),
+                Attempt::Refused { .. } => 0,
+            };
+            if pair.good_until > now && pair.under_way < most {
                 pair.under_way += 1;
-                return Standing::Good;
+                return Standing::Good(pair.waits_until);
             }
             if pair.waits_until > now { Standing::Waits(pair.waits_until) } else { Standing::Unknown }
         });
