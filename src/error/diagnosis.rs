@@ -45,7 +45,7 @@ impl Error {
             Self::UnsupportedScheme      => "the Authorization header is not `Basic`: the client sends a bearer token or something else where its client_id and secret belong",
             Self::UnknownClient          => "look at the client_id: at case, spaces and encoding, whether it is another environment's, and whether client_id and secret are exchanged; or the client was deleted",
             Self::NoSecretRegistered     => "the client was registered without a secret: reset its secret",
-            Self::WrongSecret            => "the secret is another one: look for a secret that was reset, cut off, or of another environment or client",
+            Self::WrongSecret            => "the secret is another one, or spelt in another way, which is found out for fast hashes alone: look for a secret that was reset, cut off, not encoded, or of another environment or client",
             Self::MisspelledSecret(how)  => how.diagnosis(),
             Self::ExpiredSecret          => "give the client its new secret, or reset it: this one has ended",
             Self::WrongMethod            => "the client sends its secret in the header where it is registered for the body, or the other way round: see its `token_endpoint_auth_method`",
