@@ -10,7 +10,7 @@ use client_credentials::{
 const SECRET: &str = "k2HvY7-dQx_9LmZ0RtB4uw";
 
 /// As costly as in use, and made by others: hashlib, passlib 1.7.4, argon2-cffi 25.1, Python's bcrypt 4.0.
-const HASHES: [(&str, &str); 5] = [
+const HASHES: &[(&str, &str)] = &[
     ("hydra", "$pbkdf2-sha256$i=25000,l=32$c2FsdHNhbHRzYWx0c2FsdA$cyZN4ANfKuJAgXTsFa+W/Kgxh1/J0dC5gSFrmxM5bko"),
     (
         "passlib",
@@ -25,8 +25,8 @@ const HASHES: [(&str, &str); 5] = [
 ];
 
 fn provisioning() -> Provisioning {
-    let client = |(id, hash)| serde_json::json!({"client_id": id, "client_secret_hash": hash, "seacatauth_credentials": true, "scope": "read"});
-    let clients: Vec<_> = HASHES.map(client).into();
+    let client = |(id, hash): &(&str, &str)| serde_json::json!({"client_id": id, "client_secret_hash": hash, "seacatauth_credentials": true, "scope": "read"});
+    let clients: Vec<_> = HASHES.iter().map(client).collect();
     Provisioning::from_json(&serde_json::Value::from(clients).to_string()).unwrap()
 }
 
@@ -35,7 +35,7 @@ async fn mint(store: impl ClientRegistry + TokenStore + Clone) {
     let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
     let server = server.with_hashes_upgraded();
     for upgraded in [HASHES.len(), 0] {
-        for (id, hash) in HASHES {
+        for &(id, hash) in HASHES {
             let found = server.store().find_client(id).await.unwrap().unwrap();
             assert_eq!(found.client_secret_hash().unwrap().to_text() == hash, upgraded > 0);
             for (secret, status) in [(SECRET, 200), ("wrong", 401), ("", 401), (SECRET, 200)] {
