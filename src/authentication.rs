@@ -125,7 +125,9 @@ pub(crate) fn find(
 ) -> Option<usize> {
     let secrets = client.map(Client::client_secrets).unwrap_or_default();
     if secrets.is_empty() {
-        let _ = decoy.verify(presented);
+        // In the same way as a known client's, to the nanosecond.
+        let decoy = [StoredSecret::new(decoy.clone())];
+        let _ = StoredSecret::find(&decoy, presented, now);
     }
     StoredSecret::find(secrets, presented, now).map(|(place, _)| place)
 }

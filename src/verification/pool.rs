@@ -315,7 +315,7 @@ mod tests {
             let polled = poll(run.as_mut());
             (run, polled)
         };
-        // A thirty-second of a queue is one; an eighth of 32 are four.
+        // An eighth of 32 are four.
         let mut waiting: Vec<_> = ["a", "a", "a", "a", "b", "c", "b"].map(job).into();
         assert!(waiting.iter().all(|(_, polled)| polled.is_pending()));
         assert!(matches!(job("a").1, Poll::Ready(Err(Error::Overloaded))));
@@ -345,9 +345,10 @@ mod tests {
         let polled: Vec<_> = waiting.iter_mut().map(|run| poll(run.as_mut()).is_pending()).collect();
         assert_eq!(polled, [true, true, true, true, false]);
         drop(waiting);
-        let is_empty =
-            |state: MutexGuard<'_, State>| state.queued == 0 && state.queues.is_empty() && state.turns.is_empty();
-        assert!(is_empty(pool.0.state()));
+        {
+            let state = pool.0.state();
+            assert!(state.queued == 0 && state.queues.is_empty() && state.turns.is_empty());
+        }
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Some(7));
     }
