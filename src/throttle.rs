@@ -33,6 +33,9 @@ use pairs::Pairs;
 /// others do, whose longest wait is half of the maximum, so that the same one does not come first every time. Success does not make up for failures: else one good
 /// client would let its source guess at all others.
 ///
+/// This is remembered of 32 sources for each client, those that it came from last, and at each instance by itself, also where
+/// failures are counted for all instances together.
+///
 /// Where the host names no source, nothing tells the client from who guesses at it: then anybody can make it wait.
 ///
 /// # Memory

@@ -16,15 +16,15 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, BackendError, Client, ClientStore, Config, MemoryStore, OpaqueIssuer, Request,
-    Source, Throttle, handle_introspection_request, handle_revocation_request, handle_token_request,
-    time::OffsetDateTime,
+    Admitted, AnyTokenIssuer, Attempt, AuthorizationServer, BackendError, Client, ClientStore, Config, CounterKey,
+    CounterStore, FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Request, Source, Taken, Throttle,
+    handle_introspection_request, handle_revocation_request, handle_token_request, time::OffsetDateTime,
 };
 use common::{Answer, Asked, Events, SECRET, Server, basic, block_on, endpoints, post, serve, store, stores};
 
@@ -363,6 +363,105 @@ async fn many_of_a_good_pair_at_once_are_all_served() {
         assert!(hung_up.is_err());
     }
     assert_eq!(mint(&server).await, 200);
+}
+
+#[test]
+fn a_client_that_comes_from_everywhere_does_not_have_others_forgotten() {
+    let server = server(few(), Throttle::with_capacity(1024));
+    At(&server, "192.0.2.1", 0.0).mints("post-basic");
+    for n in 0..20_000_u32 {
+        At(&server, &format!("2001:db8:{:x}:{:x}::1", n >> 16, n & 0xFFFF), 1.0).mints("basic");
+    }
+    for client in ["post-basic", "basic"] {
+        for n in 0..3 {
+            At(&server, &format!("203.0.113.{n}"), 2.0).fails(client);
+        }
+    }
+    At(&server, "192.0.2.1", 2.0).mints("post-basic");
+    // It is known where it came from last, and forgotten where it came from at first.
+    At(&server, "2001:db8:0:4e1f::1", 2.0).mints("basic");
+    At(&server, "2001:db8::1", 2.0).waits("basic");
+}
+
+#[tokio::test]
+async fn of_a_good_pair_no_more_are_under_way_however_many_hang_up() {
+    let (server, asked) = slow();
+    let (server, source) = (Arc::new(server), IpAddr::from([192, 0, 2, 1]));
+    let ask = async |server: &AuthorizationServer<_, _>, secret: &str| {
+        handle_token_request(server, &guess("basic", secret).request_at(start()).source(source)).await.status()
+    };
+    assert_eq!(ask(&server, SECRET).await, 200);
+    for round in 0..10 {
+        asked.store(0, Ordering::Relaxed);
+        let mut guesses = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let server = server.clone();
+            guesses.spawn(async move {
+                handle_token_request(&server, &guess("basic", "wrong").request_at(start()).source(source)).await;
+            });
+        }
+        // On one thread: each of them comes as far as to the store.
+        tokio::task::yield_now().await;
+        guesses.shutdown().await;
+        // Beside these at first the three that anybody has, and then none.
+        assert_eq!(asked.load(Ordering::Relaxed), if round == 0 { 27 } else { 24 });
+    }
+    assert_eq!(ask(&server, SECRET).await, 200);
+}
+
+/// Counters that do not answer once they are told not to.
+struct Stuck(MemoryCounters, Arc<AtomicBool>);
+
+impl CounterStore for Stuck {
+    async fn attempt(
+        &self,
+        key: CounterKey<'_>,
+        limit: &FailureLimit,
+        now: OffsetDateTime,
+    ) -> Result<Attempt, BackendError> {
+        if self.1.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.0.attempt(key, limit, now).await
+    }
+
+    async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
+        self.0.forgive(key, admitted).await
+    }
+
+    async fn take(
+        &self,
+        key: CounterKey<'_>,
+        most: u64,
+        now: OffsetDateTime,
+        ends_at: OffsetDateTime,
+    ) -> Result<Taken, BackendError> {
+        self.0.take(key, most, now, ends_at).await
+    }
+
+    async fn give_back(&self, key: CounterKey<'_>, ends_at: OffsetDateTime) -> Result<(), BackendError> {
+        self.0.give_back(key, ends_at).await
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_once_a_guess_of_a_good_pair_was_wrong_has_failed() {
+    let (server, asked) = slow();
+    let is_stuck = Arc::new(AtomicBool::new(false));
+    let throttle = Throttle::with_counters(Stuck(MemoryCounters::default(), is_stuck.clone()));
+    let server = server.with_throttle(throttle);
+    let ask = async |secret: &str| {
+        let asked = guess("basic", secret);
+        let asked = asked.request_at(start()).source(IpAddr::from([192, 0, 2, 1]));
+        tokio::time::timeout(Duration::from_millis(100), handle_token_request(&server, &asked)).await
+    };
+    assert_eq!(ask(SECRET).await.unwrap().status(), 200);
+    is_stuck.store(true, Ordering::Relaxed);
+    for _ in 0..10 {
+        // Hung up while it is counted where all count theirs, or before it is looked up.
+        assert!(ask("wrong").await.is_err());
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1 + 3);
 }
 
 #[tokio::test]
