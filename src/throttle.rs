@@ -3,6 +3,7 @@
 mod attempt;
 mod network;
 mod pairs;
+mod unauthenticated;
 
 use std::fmt;
 
@@ -20,6 +21,8 @@ use pairs::Pairs;
 /// [`max_retry_after`](Config::max_retry_after). During the wait all that come are answered with 429 and `Retry-After`, unverified
 /// and without a look-up. These do not count, so nobody makes its own wait longer by asking again. For every quiet window after
 /// the wait, the next one is half as long.
+///
+/// What is refused before anybody can authenticate, since it has no credentials or is malformed, counts for its source.
 ///
 /// An attempt counts as a failure until it has succeeded, so guesses at the same time are no more than
 /// those one after the other. One that a store or the server failed in is taken back; one whose caller went away stays

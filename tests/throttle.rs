@@ -277,10 +277,64 @@ fn every_endpoint_that_authenticates_clients_counts_and_refuses() {
     }
     // What is refused for anything else is no guess.
     for _ in 0..20 {
-        let at = At(&server, "192.0.2.9", 0.0);
-        at.asks("disabled", SECRET).refused(400, "unauthorized_client");
-        let anonymous = post(GRANT);
-        Answer::of(&block_on(handle_token_request(&server, &at.request(&anonymous)))).refused(401, "invalid_client");
+        At(&server, "192.0.2.9", 0.0).asks("disabled", SECRET).refused(400, "unauthorized_client");
+    }
+}
+
+#[test]
+fn what_nobody_can_authenticate_with_is_counted_by_its_source() {
+    let malformed = || post(GRANT).header("Authorization", "Basic !");
+    for (asked, status, error) in [
+        (post(GRANT), 401, "invalid_client"),
+        (malformed(), 400, "invalid_request"),
+        (post(format!("{GRANT}&client_id=basic&client_id=basic")), 400, "invalid_request"),
+        (post("client_id=%"), 400, "invalid_request"),
+        (basic("basic", SECRET, "grant_type=password"), 400, "unsupported_grant_type"),
+    ] {
+        let events = Events::default();
+        let server = server(few(), Throttle::default()).with_audit_sink(events.clone());
+        At(&server, "192.0.2.1", 0.0).mints("post-basic");
+        let ask = |source: &str, at: f64| {
+            Answer::of(&block_on(handle_token_request(&server, &At(&server, source, at).request(&asked))))
+        };
+        for _ in 0..5 {
+            ask("192.0.2.1", 0.0).refused(status, error);
+        }
+        for n in 0..50 {
+            let refused = ask("192.0.2.1", f64::from(n) / 100.0);
+            refused.refused(429, "temporarily_unavailable");
+            assert_eq!(refused.header("retry-after"), Some("1"));
+        }
+        // Five of them, and the wait that the last one began.
+        let told: Vec<_> = events.0.lock().unwrap().iter().map(|event| event["action"].clone()).collect();
+        assert_eq!(told, [["request_token"; 4].as_slice(), &["throttle", "request_token"]].concat());
+        // Whoever has the right secret there is known by it, and others are elsewhere.
+        At(&server, "192.0.2.1", 0.5).mints("post-basic");
+        assert_eq!(At(&server, "192.0.2.1", 0.5).waits("basic"), 1);
+        At(&server, "192.0.2.2", 0.5).mints("basic");
+        ask("192.0.2.1", 1.0).refused(status, error);
+        // Where the host names no source, nothing tells them apart.
+        for _ in 0..50 {
+            ask("", 1.0).refused(status, error);
+        }
+    }
+}
+
+#[test]
+fn at_the_other_endpoints_too() {
+    let server = server(few(), Throttle::default());
+    let at = At(&server, "192.0.2.1", 0.0);
+    let (anonymous, malformed) = (post("token=a"), post("token=a").header("Authorization", "Basic !"));
+    let bearer = post("token=%").header("Authorization", "Bearer abc");
+    let introspect = |asked: &Asked| Answer::of(&block_on(handle_introspection_request(&server, &at.request(asked))));
+    let revoke = |asked: &Asked| Answer::of(&block_on(handle_revocation_request(&server, &at.request(asked))));
+    introspect(&anonymous).refused(401, "invalid_client");
+    introspect(&malformed).refused(400, "invalid_request");
+    introspect(&bearer).refused(400, "invalid_request");
+    revoke(&anonymous).refused(401, "invalid_client");
+    revoke(&malformed).refused(400, "invalid_request");
+    for answer in [introspect(&anonymous), revoke(&malformed), introspect(&bearer)] {
+        answer.refused(429, "temporarily_unavailable");
     }
 }
 
@@ -638,6 +692,10 @@ mod shared {
         down.refused(503, "temporarily_unavailable");
         assert_eq!(ask(&server, [192, 0, 2, 1], 1.0, "basic", SECRET).await.status, 200);
         assert_eq!(ask(&server, [192, 0, 2, 1], 1.0, "basic", "wrong").await.status, 401);
+        // What nobody can authenticate with is refused for that all the same.
+        let anonymous = post(GRANT);
+        let request = anonymous.request_at(start()).source(IpAddr::from([192, 0, 2, 1]));
+        Answer::of(&handle_token_request(&server, &request).await).refused(401, "invalid_client");
         redis.restart();
         let started = std::time::Instant::now();
         while ask(&server, [192, 0, 2, 2], 1.0, "basic", SECRET).await.status != 200 {
