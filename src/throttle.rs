@@ -69,8 +69,19 @@ impl Throttle {
         Self { counters, pairs: Pairs::new(capacity) }
     }
 
-    /// Counts elsewhere, such as in Redis, for all instances together. While that fails, requests are answered with 503,
-    /// but for those of clients that have authenticated at this instance from where they come from.
+    /// Counts elsewhere, such as in Redis, for all instances together. Who has the right secret each of them still remembers
+    /// by itself, so a client is new to an instance that has just started. While the counters fail, requests are answered with
+    /// 503, but for those of clients that have authenticated at this instance from where they come from.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "redis")]
+    /// # async fn example() -> Result<(), client_credentials::BackendError> {
+    /// use client_credentials::{RedisStore, Throttle};
+    ///
+    /// let throttle = Throttle::with_counters(RedisStore::connect("redis://counters.internal").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_counters(counters: impl CounterStore + 'static) -> Self {
         Self { counters: AnyCounterStore::new(counters), pairs: Pairs::new(CAPACITY) }

@@ -13,6 +13,9 @@ use crate::BackendError;
 /// Counts what is limited: failed authentications, by which a [`Throttle`](crate::Throttle) slows guesses down, and the tokens
 /// of [`Quotas`](crate::Quotas).
 ///
+/// [`MemoryCounters`](crate::MemoryCounters) count for one instance, and the `RedisStore` of the feature `redis` for all together. Stores
+/// of clients and tokens in memory, SQLite and PostgreSQL keep no counters: each attempt and each token would be one more write.
+///
 /// One that keeps texts, as a database does:
 ///
 /// ```
@@ -83,8 +86,8 @@ pub trait CounterStore: Send + Sync {
     /// a script in a database counts instead, it makes the [`Admitted`] by [`Admitted::new`].
     ///
     /// Called before a client is looked up, so anybody can have a key for anything made: what is kept must not grow with it
-    /// for ever. It may go from [`Failures::stale_at`] on. Of attempts at the same time no more than the limit are admitted, on all instances over the same data together:
-    /// one that reads first and writes later lets a thousand guesses pass at once. A store that forgets a key too soon lets
+    /// for ever, and may go from [`Failures::stale_at`] on. Of attempts at the same time no more than the limit are admitted,
+    /// on all instances over the same data together: one that reads first and writes later lets a thousand guesses pass at once. A store that forgets a key too soon lets
     /// whoever guesses begin anew.
     ///
     /// # Errors
