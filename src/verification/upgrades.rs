@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientId, ClientRegistry, ClientSecret,
-    ClientSecretHash, RandomSource, SecretClass, StoredSecret, Updated, authentication::AuthenticatedClient,
+    ClientSecretHash, RandomSource, SecretClass, StoredSecret, Updated, authentication::AuthenticatedClient, observe,
     secret::looks_machine_made,
 };
 
@@ -90,7 +90,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
                 self.record(AuditEvent { client_id, target: Some(&id), ..event });
                 if self.uses().is_some() {
                     // The id is new, and the secret is not unused.
-                    self.store().record_uses(&[(id, upgrade.at)]).await?;
+                    observe::store("record_uses", self.store().record_uses(&[(id, upgrade.at)])).await?;
                 }
             }
             upgrades.forget(&client_id, &upgrade);
@@ -104,14 +104,15 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
         client_id: &ClientId,
         upgrade: &Upgrade,
     ) -> Result<Option<StoredSecret>, BackendError> {
-        while let Some((client, version)) = self.store().read(client_id).await? {
+        while let Some((client, version)) = observe::store("read", self.store().read(client_id)).await? {
             let mut secrets = client.client_secrets().to_vec();
             let Some(secret) = secrets.iter_mut().find(|secret| *secret.hash() == upgrade.old) else { break };
             let upgraded = StoredSecret::new(upgrade.new.clone())
                 .with_created_at(secret.created_at())
                 .with_expires_at(secret.expires_at());
             *secret = upgraded.clone();
-            match self.store().update(client.into_builder().client_secrets(secrets).build()?, version).await? {
+            let client = client.into_builder().client_secrets(secrets).build()?;
+            match observe::store("update", self.store().update(client, version)).await? {
                 Updated::Done(_) => return Ok(Some(upgraded)),
                 Updated::Unknown => break,
                 Updated::Stale => {} // each time, some other change got through
