@@ -80,8 +80,9 @@ impl<S, T> AuthorizationServer<S, T> {
     /// and so do its [diagnosis](Error::diagnosis) and the audit; a secret that has ended while others are live is told as expired.
     ///
     /// It lets nobody in, and no answer changes by it. Every failed authentication takes some more SHA-256 of what was presented, as
-    /// many for an unknown client as for a known one; secrets of the class [`Chosen`](crate::SecretClass::Chosen), which are slow to
-    /// verify, are never tried again.
+    /// many for an unknown client as for a known one. Secrets of the class [`Chosen`](crate::SecretClass::Chosen), which are slow to
+    /// verify, are not verified again: they are recognized once they have been right at this instance and as long as that is
+    /// [kept](Self::with_verified_secrets).
     #[must_use]
     pub fn with_misspellings_noted(self) -> Self {
         Self { are_misspellings_noted: true, ..self }
@@ -129,7 +130,7 @@ impl<S, T> AuthorizationServer<S, T> {
     /// request of theirs is as fast as with a fast hash; 10,000 unless set, and none with 0.
     ///
     /// The secret is not kept, only an HMAC of it under a key of this process. It counts as long as the store gives
-    /// the client as it was.
+    /// the client as it was. With [misspellings noted](Self::with_misspellings_noted) it tells what a wrong secret was meant to be, too.
     #[must_use]
     pub fn with_verified_secrets(self, most_clients: usize) -> Self {
         self.with_verification(|settings| settings.verified = most_clients)
