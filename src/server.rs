@@ -136,20 +136,6 @@ impl<S, T> AuthorizationServer<S, T> {
         self.with_verification(|settings| settings.verified = most_clients)
     }
 
-    /// Notes fast hashes for secrets that have slow ones and do not need them, in memory;
-    /// [`upgrade_hashes`](Self::upgrade_hashes) writes them down. A clone shares what is noted.
-    ///
-    /// Another system has hashed all secrets slowly, also those that a machine has made. One that its client presents and that
-    /// looks like 128 random bits or more, in hexadecimal or base64, is as safe with a SHA-256 ([`SecretClass::Generated`]).
-    /// Leave it off where secrets may be hashes of something shorter. Once some clients have fast hashes and some slow ones, time
-    /// tells these from those, and one of them from an unknown client.
-    ///
-    /// [`SecretClass::Generated`]: crate::SecretClass::Generated
-    #[must_use]
-    pub fn with_hashes_upgraded(self) -> Self {
-        self.with_verification(|settings| settings.upgrades = true)
-    }
-
     fn with_verification(self, set: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.verification.settings();
         set(&mut settings);
@@ -228,6 +214,20 @@ impl<S, T> AuthorizationServer<S, T> {
 }
 
 impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
+    /// Notes fast hashes for secrets that have slow ones and do not need them, in memory;
+    /// [`upgrade_hashes`](Self::upgrade_hashes) writes them down. A clone shares what is noted.
+    ///
+    /// Another system has hashed all secrets slowly, also those that a machine has made. One that its client presents and that
+    /// looks like 128 random bits or more, in hexadecimal or base64, is as safe with a SHA-256 ([`SecretClass::Generated`]).
+    /// Leave it off where secrets may be hashes of something shorter. Once some clients have fast hashes and some slow ones, time
+    /// tells these from those, and one of them from an unknown client.
+    ///
+    /// [`SecretClass::Generated`]: crate::SecretClass::Generated
+    #[must_use]
+    pub fn with_hashes_upgraded(self) -> Self {
+        self.with_verification(|settings| settings.upgrades = true)
+    }
+
     /// Writes down what was used since this was last called, if that is [noted](Self::with_uses_noted). Call it from time to
     /// time, such as once a minute, and before the process ends: until then, only this instance knows.
     ///
