@@ -73,9 +73,34 @@ impl Upgrades {
 impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
     /// Writes down the fast hashes that were [noted](Self::with_hashes_upgraded) since this was last called, each if the
     /// client still has the secret, and returns how many these were. Each is an event of the audit. Call it from time to
-    /// time, as with [`record_uses`](Self::record_uses).
+    /// time, as with [`record_uses`](Self::record_uses): no request does it.
     ///
     /// The secret keeps its dates and gets another [id](StoredSecret::id).
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use client_credentials::{AuthorizationServer, ClientRegistry, Config, MemoryStore, OpaqueIssuer, now};
+    ///
+    /// async fn upgrade<S: ClientRegistry, T>(server: Arc<AuthorizationServer<S, T>>) {
+    ///     let mut interval = tokio::time::interval(Duration::from_secs(60));
+    ///     loop {
+    ///         interval.tick().await;
+    ///         if let Err(error) = server.upgrade_hashes(now()).await {
+    ///             eprintln!("{error}"); // and all of it is tried again
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let store = MemoryStore::default();
+    /// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+    /// let server = Arc::new(server.with_hashes_upgraded());
+    /// tokio::spawn(upgrade(server.clone()));
+    /// # tokio::task::yield_now().await;
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store fails. What was not written is noted still.
