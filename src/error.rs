@@ -1,8 +1,12 @@
-//! What can go wrong, and the one table that says how much of it the client is told.
+//! What can go wrong, and the table that says which status and which error of it the client is told; the header fields that go
+//! with them are the reply's.
 
 mod diagnosis;
+mod kind;
 mod misspelling;
 mod name;
+#[cfg(test)]
+mod tests;
 
 pub use misspelling::Misspelling;
 
@@ -14,8 +18,9 @@ use crate::RateLimit;
 
 /// Why a request was refused or failed: the cause, for the operator.
 ///
-/// The client sees only what [`Error::response`] makes of it, so an unknown client, a wrong secret and an expired one
-/// look alike. No variant carries text that came with the request.
+/// The client sees only what [`Error::response`] and [`Reply::error`](crate::Reply::error) make of it, so an unknown client, a
+/// wrong secret and an expired one look alike. Of the text of the request no variant carries anything but the [`Name`] of a member
+/// or a parameter.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
