@@ -303,25 +303,14 @@ impl Error {
             Self::Interrupted
             | Self::Overloaded
             | Self::Backend(_)           => (503, TemporarilyUnavailable, "the server cannot answer now"),
-            Self::MissingResource(resource) => {
-                return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));
-            }
-            Self::UnknownParameter(name) => {
-                return ErrorResponse::new(400, InvalidRequest, format!("{name} is not known here"));
-            }
-            Self::WrongParameter(name, expected) => {
-                return ErrorResponse::new(400, InvalidRequest, format!("{name}: {expected}"));
-            }
-            Self::NotFound(what)         => return ErrorResponse::new(404, NotFound, format!("there is no such {what}")),
-            Self::UnknownMember(name)    => {
-                return ErrorResponse::new(400, InvalidClientMetadata, format!("there is no member {name}"));
-            }
-            Self::ReadOnlyMember(name)   => {
-                return ErrorResponse::new(400, InvalidClientMetadata, format!("the member {name} is read-only here"));
-            }
-            Self::WrongMember(name, expected) => {
-                return ErrorResponse::new(400, InvalidClientMetadata, format!("{name}: {expected}"));
-            }
+            // What is filled in here is this server's own word or a name, and the client is told it as the operator is.
+            Self::NotFound(_)            => return ErrorResponse::new(404, NotFound, self.to_string()),
+            Self::MissingResource(_)     => return ErrorResponse::new(403, InsufficientScope, self.to_string()),
+            Self::UnknownParameter(_)
+            | Self::WrongParameter(..)   => return ErrorResponse::new(400, InvalidRequest, self.to_string()),
+            Self::UnknownMember(_)
+            | Self::ReadOnlyMember(_)
+            | Self::WrongMember(..)      => return ErrorResponse::new(400, InvalidClientMetadata, self.to_string()),
         };
         ErrorResponse::new(status, error, error_description)
     }

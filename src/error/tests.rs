@@ -134,5 +134,9 @@ fn a_name_of_the_request_is_kept_where_it_can_be_one() {
     for (text, kept) in [("scop", "scop"), ("a_b", "a_b"), ("S3cret", "..."), ("a b", "..."), ("", "...")] {
         assert_eq!(Name::of(text).to_string(), kept);
     }
+    assert_eq!(
+        Error::UnknownParameter(Name::of("S3cret")).response().error_description(),
+        "there is no parameter `...`"
+    );
     assert_eq!(Name::of(&"a".repeat(65)).to_string(), "...");
 }
