@@ -183,6 +183,11 @@ impl Endpoints {
         self.issuer.as_str()
     }
 
+    /// The scheme under which the endpoints are reached: that of the issuer identifier.
+    pub(super) fn scheme(&self) -> &'static str {
+        self.issuer.scheme()
+    }
+
     /// The path of an endpoint, if it is there.
     #[must_use]
     pub fn path(&self, endpoint: Endpoint) -> Option<&str> {
