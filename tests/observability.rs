@@ -10,18 +10,23 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fmt::{Debug, Write as _},
+    pin::Pin,
     sync::{Arc, Mutex, Once},
+    task::{self, Poll},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use client_credentials::{
-    Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, BackendError, Client, ClientSecret,
-    ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error, FailureLimit,
-    MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass, StoredSecret,
-    Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request, now,
-    time::OffsetDateTime,
+    Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, AuthorizationService, BackendError,
+    Client, ClientSecret, ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error,
+    FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass,
+    StoredSecret, Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request,
+    now, time::OffsetDateTime,
 };
+use http_body::{Body, Frame};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tower::ServiceExt as _;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -245,6 +250,47 @@ fn one_span_a_request_with_the_fields_of_opentelemetry() {
         failed += usize::from(told == ["failed"]);
     }
     assert_eq!((refused, failed), (6, 1));
+}
+
+/// A body that breaks off after some of it.
+struct BrokenOff(bool);
+
+impl Body for BrokenOff {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        let is_begun = std::mem::replace(&mut self.0, true);
+        Poll::Ready(Some(if is_begun { Err("reset") } else { Ok(Frame::data(Bytes::from_static(b"grant"))) }))
+    }
+}
+
+#[test]
+fn a_body_that_breaks_off_has_the_span_of_its_endpoint() {
+    watch();
+    let service = AuthorizationService::new(server("right", BASIC), endpoints());
+    for (path, url_path, route, endpoint) in [
+        ("/openidconnect/token", "/openidconnect/token", "/openidconnect/token", "token"),
+        ("/admin/client/HUNTER2", "/admin/REDACTED", "/admin/client/{client_id}", "management"),
+        ("/admin/HUNTER2", "/admin/REDACTED", "", "management"),
+    ] {
+        let request = http::Request::put(path).body(BrokenOff(false)).unwrap();
+        let response = block_on(service.clone().oneshot(request)).unwrap();
+        assert!(matches!(response.extensions().get(), Some(Error::IncompleteBody)));
+        let kept = seen();
+        let [(_, span)] = kept.spans.as_slice() else { panic!("one span") };
+        assert_eq!(
+            (span.of("url.path"), span.of("http.route"), span.of("oauth.endpoint")),
+            (url_path, route, endpoint)
+        );
+        assert_eq!(span.of("otel.name"), format!("PUT {route}").trim_end());
+        let ended = (span.of("http.response.status_code"), span.of("oauth.cause"), span.of("error.type"));
+        assert_eq!((span.of("url.scheme"), ended), ("https", ("400", "incomplete_body", "")));
+        assert!(!format!("{:?}{:?}", kept.spans, kept.events).contains("HUNTER2"));
+    }
 }
 
 /// A store that lets others run first.
