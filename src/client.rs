@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::{
     BackendError, ClientSecretHash, ParseError, RandomSource, Resources, Role, RoleId, Scope, TENANT_ACCESS,
-    TenantName, scope::ScopeToken, text::text_type,
+    TenantName, scope::ScopeToken, text::text_type, variants,
 };
 pub use builder::{ClientBuilder, ClientError};
 pub use secrets::StoredSecret;
@@ -58,7 +58,7 @@ pub enum TokenEndpointAuthMethod {
 
 impl TokenEndpointAuthMethod {
     /// Each of them.
-    pub(crate) const ALL: [Self; 2] = [Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub(crate) const ALL: [Self; 2] = variants::all!(TokenEndpointAuthMethod: ClientSecretBasic, ClientSecretPost);
 }
 
 /// A registered client, with all that one token request needs to know of it: what a [`ClientStore`](crate::ClientStore)

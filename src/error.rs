@@ -1,8 +1,12 @@
-//! What can go wrong, and the one table that says how much of it the client is told.
+//! What can go wrong, and the table that says which status and which error of it the client is told; the header fields that go
+//! with them are the reply's.
 
 mod diagnosis;
+mod kind;
 mod misspelling;
 mod name;
+#[cfg(test)]
+mod tests;
 
 pub use misspelling::Misspelling;
 
@@ -14,8 +18,9 @@ use crate::RateLimit;
 
 /// Why a request was refused or failed: the cause, for the operator.
 ///
-/// The client sees only what [`Error::response`] makes of it, so an unknown client, a wrong secret and an expired one
-/// look alike. No variant carries text that came with the request.
+/// The client sees only what [`Error::response`] and [`Reply::error`](crate::Reply::error) make of it, so an unknown client, a
+/// wrong secret and an expired one look alike. Of the text of the request no variant carries anything but the [`Name`] of a member
+/// or a parameter.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -298,25 +303,14 @@ impl Error {
             Self::Interrupted
             | Self::Overloaded
             | Self::Backend(_)           => (503, TemporarilyUnavailable, "the server cannot answer now"),
-            Self::MissingResource(resource) => {
-                return ErrorResponse::new(403, InsufficientScope, format!("the bearer token does not hold {resource}"));
-            }
-            Self::UnknownParameter(name) => {
-                return ErrorResponse::new(400, InvalidRequest, format!("{name} is not known here"));
-            }
-            Self::WrongParameter(name, expected) => {
-                return ErrorResponse::new(400, InvalidRequest, format!("{name}: {expected}"));
-            }
-            Self::NotFound(what)         => return ErrorResponse::new(404, NotFound, format!("there is no such {what}")),
-            Self::UnknownMember(name)    => {
-                return ErrorResponse::new(400, InvalidClientMetadata, format!("there is no member {name}"));
-            }
-            Self::ReadOnlyMember(name)   => {
-                return ErrorResponse::new(400, InvalidClientMetadata, format!("the member {name} is read-only here"));
-            }
-            Self::WrongMember(name, expected) => {
-                return ErrorResponse::new(400, InvalidClientMetadata, format!("{name}: {expected}"));
-            }
+            // What is filled in here is this server's own word or a name, and the client is told it as the operator is.
+            Self::NotFound(_)            => return ErrorResponse::new(404, NotFound, self.to_string()),
+            Self::MissingResource(_)     => return ErrorResponse::new(403, InsufficientScope, self.to_string()),
+            Self::UnknownParameter(_)
+            | Self::WrongParameter(..)   => return ErrorResponse::new(400, InvalidRequest, self.to_string()),
+            Self::UnknownMember(_)
+            | Self::ReadOnlyMember(_)
+            | Self::WrongMember(..)      => return ErrorResponse::new(400, InvalidClientMetadata, self.to_string()),
         };
         ErrorResponse::new(status, error, error_description)
     }

@@ -40,6 +40,7 @@ mod text;
 mod throttle;
 mod token;
 mod uses;
+mod variants;
 mod verification;
 
 pub use access::{Authorization, Resources, Role, RoleId, SUPERUSER, TENANT_ACCESS};

@@ -32,6 +32,9 @@ pub struct Request<'a> {
     /// The path of the endpoint that it was routed to, as the host has set it.
     #[cfg(feature = "tracing")]
     pub(crate) route: Option<&'a str>,
+    /// The scheme of the issuer identifier, where it was routed.
+    #[cfg(feature = "tracing")]
+    pub(crate) scheme: Option<&'static str>,
 }
 
 /// Where a request comes from, as an extension of an `http::Request`: see [`Request::source`].
@@ -84,6 +87,8 @@ impl<'a> Request<'a> {
             source: None,
             #[cfg(feature = "tracing")]
             route: None,
+            #[cfg(feature = "tracing")]
+            scheme: None,
         }
     }
 
@@ -96,12 +101,14 @@ impl<'a> Request<'a> {
         Self { path, ..self }
     }
 
-    /// That it was routed to the endpoint at this path, for the span of the request.
+    /// That it came under this scheme and was routed to the endpoint at this path, if there is one: for the span of the request.
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody asks"))]
-    pub(crate) const fn routed_to(self, path: &'a str) -> Self {
+    pub(crate) const fn routed_to(self, scheme: &'static str, path: Option<&'a str>) -> Self {
         Self {
             #[cfg(feature = "tracing")]
-            route: Some(path),
+            route: path,
+            #[cfg(feature = "tracing")]
+            scheme: Some(scheme),
             ..self
         }
     }

@@ -203,12 +203,11 @@ impl<S, T> AuthorizationServer<S, T> {
         cause: &Error,
     ) {
         // Of these there was an event already: when the wait began, or one that names the quota.
-        if matches!(cause, Error::ClientThrottled(_) | Error::SourceThrottled(_) | Error::QuotaUsedUp(_)) {
+        if cause.is_wait() {
             return;
         }
         // What nobody has found may be a secret in the wrong place.
-        let is_known = !matches!(cause, Error::UnknownClient | Error::Overloaded | Error::Backend(_));
-        let client_id = client_id.filter(|_| is_known);
+        let client_id = client_id.filter(|_| !cause.leaves_client_unknown());
         self.record(AuditEvent { client_id, cause: Some(cause), ..AuditEvent::new(time, action) });
     }
 }

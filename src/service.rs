@@ -18,8 +18,8 @@ use tower_service::Service;
 use zeroize::Zeroizing;
 
 use crate::{
-    AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Error, Reply, Request, TokenIssuer, TokenStore,
-    TokenVerifier, handle_request, http_types::into_response, now, observe,
+    AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
+    endpoint::refuse_broken_off, handle_request, http_types::into_response, now,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
@@ -121,10 +121,7 @@ where
         match body {
             Ok(body) => handle_request(server, endpoints, &request.body(&body)).await,
             Err(body::NotRead::TooLong) => handle_request(server, endpoints, &request.oversized_body()).await,
-            Err(body::NotRead::BrokenOff) => {
-                let reply = || Reply::error(Error::IncompleteBody, server.config());
-                observe::answer_now(endpoints.find(request.path), &request, reply)
-            }
+            Err(body::NotRead::BrokenOff) => refuse_broken_off(server.config(), endpoints, &request),
         }
     }
 }

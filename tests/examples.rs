@@ -280,7 +280,8 @@ fn manage_drives_the_server() {
     // Beside the new secret the old one goes on: both get a token, which does not open the call.
     let new = secret(&manage("reset-secret my-client --overlap 24h"), "export CLIENT_SECRET=");
     let kept = file(folder.path(), "secret", &format!("{new}\n"));
-    let refused = "403 Forbidden: insufficient_scope: the bearer token does not hold seacat:client:access\n";
+    let refused =
+        "403 Forbidden: insufficient_scope: the bearer token does not hold the resource `seacat:client:access`\n";
     let mut with_old = command("list --admin-id my-client");
     with_old.env("ADMIN_SECRET", &old);
     fails(with_old, 1, refused);

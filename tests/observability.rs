@@ -10,18 +10,23 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fmt::{Debug, Write as _},
+    pin::Pin,
     sync::{Arc, Mutex, Once},
+    task::{self, Poll},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use client_credentials::{
-    Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, BackendError, Client, ClientSecret,
-    ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error, FailureLimit,
-    MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass, StoredSecret,
-    Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request, now,
-    time::OffsetDateTime,
+    Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, AuthorizationService, BackendError,
+    Client, ClientSecret, ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error,
+    FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass,
+    StoredSecret, Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request,
+    now, time::OffsetDateTime,
 };
+use http_body::{Body, Frame};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tower::ServiceExt as _;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -45,6 +50,13 @@ struct Kept {
 
 #[derive(Clone, Debug, Default)]
 struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// Empty where there is none.
+    fn of(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+}
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -112,59 +124,173 @@ fn endpoints() -> Endpoints {
 
 const BASIC: TokenEndpointAuthMethod = TokenEndpointAuthMethod::ClientSecretBasic;
 
+/// What a request came as, and what its span says of it.
+struct Row {
+    sent: (&'static str, &'static str, &'static str),
+    name: &'static str,
+    method: (&'static str, &'static str),
+    path: &'static str,
+    route: &'static str,
+    endpoint: &'static str,
+    ended: (&'static str, &'static str),
+    client: &'static str,
+}
+
 #[test]
 fn one_span_a_request_with_the_fields_of_opentelemetry() {
     watch();
-    let (server, endpoints) = (server("right", BASIC), endpoints());
-    let right = basic("billing:right");
-    let wrong = basic("billing:wrong");
-    let unknown = basic("nobody:right");
-    let ask = |method: &'static str, path: &'static str, authorization: &str| {
-        let request = Request::new(method, now()).path(path).header("Content-Type", FORM);
+    let endpoints = endpoints();
+    let server = server("right", BASIC);
+    let down =
+        self::server("right", BASIC).with_throttle(Throttle::with_counters(Forgetful(MemoryCounters::default(), true)));
+    let ask = |server: &AuthorizationServer<_, _>, (method, path, credentials): (&str, &str, &str)| {
+        let authorization = basic(credentials);
+        let request = Request::new(method, now()).path(path).query("HUNTER2").header("Content-Type", FORM);
         let request = request.header("Authorization", authorization.as_bytes());
         let request = request.source("192.0.2.7".parse::<std::net::IpAddr>().unwrap());
-        drop(block_on(handle_request(&server, &endpoints, &request.body(b"grant_type=client_credentials"))));
+        drop(block_on(handle_request(server, &endpoints, &request.body(b"grant_type=client_credentials"))));
         seen()
     };
-    let mut refused = 0;
-    let token = "/openidconnect/token";
-    for (method, path, authorization, name, route, endpoint, status, error, client) in [
-        ("POST", token, &right, "POST /openidconnect/token", token, "token", "200", "", "billing"),
-        ("POST", token, &wrong, "POST /openidconnect/token", token, "token", "401", "wrong_secret", "billing"),
-        ("POST", token, &unknown, "POST /openidconnect/token", token, "token", "401", "unknown_client", ""),
-        ("FROB", token, &right, "HTTP /openidconnect/token", token, "token", "405", "method_not_allowed", ""),
-        ("GET", "/elsewhere", &right, "GET", "", "", "404", "not_found", ""),
-        ("GET", "/openapi.json", &right, "GET /openapi.json", "/openapi.json", "openapi", "200", "", ""),
+    const TOKEN: &str = "/openidconnect/token";
+    let token = |sent, ended, client| Row {
+        sent,
+        name: "POST /openidconnect/token",
+        method: ("POST", ""),
+        path: TOKEN,
+        route: TOKEN,
+        endpoint: "token",
+        ended,
+        client,
+    };
+    let (mut refused, mut failed) = (0, 0);
+    for (server, row) in [
+        (&server, token(("POST", TOKEN, "billing:right"), ("200", ""), "billing")),
+        (&server, token(("POST", TOKEN, "billing:wrong"), ("401", "wrong_secret"), "billing")),
+        (&server, token(("POST", TOKEN, "nobody:right"), ("401", "unknown_client"), "")),
+        (&down, token(("POST", TOKEN, "billing:right"), ("503", "backend"), "")),
         (
-            "PUT",
-            "/admin/client/billing",
-            &right,
-            "PUT /admin/client/{client_id}",
-            "/admin/client/{client_id}",
-            "management",
-            "401",
-            "no_token",
-            "",
+            &server,
+            Row {
+                name: "HTTP /openidconnect/token",
+                method: ("_OTHER", "REDACTED"),
+                ..token(("FROB", TOKEN, "billing:right"), ("405", "method_not_allowed"), "")
+            },
+        ),
+        (
+            &server,
+            Row {
+                name: "HTTP /openidconnect/token",
+                method: ("_OTHER", "post"),
+                ..token(("post", TOKEN, "billing:right"), ("405", "method_not_allowed"), "")
+            },
+        ),
+        (
+            &server,
+            Row {
+                sent: ("GET", "/elsewhere", "billing:right"),
+                name: "GET",
+                method: ("GET", ""),
+                path: "/REDACTED",
+                route: "",
+                endpoint: "",
+                ended: ("404", "not_found"),
+                client: "",
+            },
+        ),
+        (
+            &server,
+            Row {
+                sent: ("GET", "/openapi.json", "billing:right"),
+                name: "GET /openapi.json",
+                method: ("GET", ""),
+                path: "/openapi.json",
+                route: "/openapi.json",
+                endpoint: "openapi",
+                ended: ("200", ""),
+                client: "",
+            },
+        ),
+        (
+            &server,
+            Row {
+                sent: ("PUT", "/admin/client/billing", "billing:right"),
+                name: "PUT /admin/client/{client_id}",
+                method: ("PUT", ""),
+                path: "/admin/REDACTED",
+                route: "/admin/client/{client_id}",
+                endpoint: "management",
+                ended: ("401", "no_token"),
+                client: "",
+            },
         ),
     ] {
-        let Kept { spans, events } = ask(method, path, authorization);
-        let [(id, Fields(fields))] = spans.as_slice() else { panic!("one span: {spans:?}") };
-        let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
-        assert_eq!(field("otel.name"), name, "{fields:?}");
+        let Kept { spans, events } = ask(server, row.sent);
+        let [(id, span)] = spans.as_slice() else { panic!("one span: {spans:?}") };
+        let (field, (status, cause)) = (|name| span.of(name), row.ended);
+        assert_eq!(field("otel.name"), row.name, "{span:?}");
         assert_eq!(field("otel.kind"), "server");
-        assert_eq!(field("http.request.method"), if method == "FROB" { "_OTHER" } else { method });
-        assert_eq!((field("http.route"), field("oauth.endpoint")), (route, endpoint), "{name}");
-        assert_eq!((field("http.response.status_code"), field("error.type")), (status, error), "{name}");
-        assert_eq!((field("client.address"), field("oauth.client_id")), ("192.0.2.7", client), "{name}");
-        assert_eq!(field("otel.status_code"), "", "it is the caller's error");
-        let events: Vec<_> = events.iter().filter(|(_, event)| event.0["message"] == "refused").collect();
-        for (span, Fields(event)) in &events {
-            assert!(*span == Some(*id) && !event["diagnosis"].is_empty(), "{event:?}");
+        assert_eq!((field("http.request.method"), field("http.request.method_original")), row.method, "{span:?}");
+        assert_eq!((field("url.scheme"), field("url.path"), field("url.query")), ("https", row.path, "REDACTED"));
+        assert_eq!((field("http.route"), field("oauth.endpoint")), (row.route, row.endpoint), "{span:?}");
+        assert_eq!((field("http.response.status_code"), field("oauth.cause")), (status, cause), "{span:?}");
+        assert_eq!((field("client.address"), field("oauth.client_id")), ("192.0.2.7", row.client), "{span:?}");
+        // What is refused is the caller's error.
+        let error = if status == "503" { ("ERROR", cause) } else { ("", "") };
+        assert_eq!((field("otel.status_code"), field("error.type")), error, "{span:?}");
+        for (of, event) in &events {
+            assert!(*of == Some(*id) && !event.of("diagnosis").is_empty(), "{event:?}");
         }
-        assert_eq!(events.len(), usize::from(!error.is_empty()), "{name}");
-        refused += events.len();
+        let told: Vec<_> = events.iter().map(|(_, event)| event.of("message")).collect();
+        match cause {
+            "" => assert!(told.is_empty(), "{told:?}"),
+            "backend" => assert_eq!(told, ["failed"]),
+            _ => assert_eq!(told, ["refused"]),
+        }
+        refused += usize::from(told == ["refused"]);
+        failed += usize::from(told == ["failed"]);
     }
-    assert_eq!(refused, 5);
+    assert_eq!((refused, failed), (6, 1));
+}
+
+/// A body that breaks off after some of it.
+struct BrokenOff(bool);
+
+impl Body for BrokenOff {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        let is_begun = std::mem::replace(&mut self.0, true);
+        Poll::Ready(Some(if is_begun { Err("reset") } else { Ok(Frame::data(Bytes::from_static(b"grant"))) }))
+    }
+}
+
+#[test]
+fn a_body_that_breaks_off_has_the_span_of_its_endpoint() {
+    watch();
+    let service = AuthorizationService::new(server("right", BASIC), endpoints());
+    for (path, url_path, route, endpoint) in [
+        ("/openidconnect/token", "/openidconnect/token", "/openidconnect/token", "token"),
+        ("/admin/client/HUNTER2", "/admin/REDACTED", "/admin/client/{client_id}", "management"),
+        ("/admin/HUNTER2", "/admin/REDACTED", "", "management"),
+    ] {
+        let request = http::Request::put(path).body(BrokenOff(false)).unwrap();
+        let response = block_on(service.clone().oneshot(request)).unwrap();
+        assert!(matches!(response.extensions().get(), Some(Error::IncompleteBody)));
+        let kept = seen();
+        let [(_, span)] = kept.spans.as_slice() else { panic!("one span") };
+        assert_eq!(
+            (span.of("url.path"), span.of("http.route"), span.of("oauth.endpoint")),
+            (url_path, route, endpoint)
+        );
+        assert_eq!(span.of("otel.name"), format!("PUT {route}").trim_end());
+        let ended = (span.of("http.response.status_code"), span.of("oauth.cause"), span.of("error.type"));
+        assert_eq!((span.of("url.scheme"), ended), ("https", ("400", "incomplete_body", "")));
+        assert!(!format!("{:?}{:?}", kept.spans, kept.events).contains("HUNTER2"));
+    }
 }
 
 /// A store that lets others run first.
@@ -197,6 +323,10 @@ fn a_handler_of_its_own_has_a_span_too_and_spans_stay_apart() {
     let [(_, one), (_, two)] = kept.spans.as_slice() else { panic!("two spans") };
     assert_eq!((one.0["otel.name"].as_str(), one.0["oauth.client_id"].as_str()), ("POST", "billing"));
     assert!(!two.0.contains_key("oauth.client_id") && !one.0.contains_key("http.route"), "{one:?}");
+    assert!(
+        one.of("url.path") == "/REDACTED" && !one.0.contains_key("url.scheme"),
+        "the host has not said it: {one:?}"
+    );
 }
 
 /// All that an operator gets of a request, as one text.
@@ -241,6 +371,7 @@ fn no_secret_is_seen_wherever_it_stands() {
     for (method, path) in [
         ("GET", "/HUNTER2"),
         ("HUNTER2", "/openidconnect/token"),
+        ("hunter2", "/openidconnect/token"),
         ("GET", "/admin/client/HUNTER2"),
         ("GET", "/admin/HUNTER2"),
         ("DELETE", "/admin/client/billing/token/HUNTER2"),

@@ -550,7 +550,8 @@ fn common_errors(described: &Described, operation: &Operation) {
         if !(tenant == "*" && id.ends_with("signTenant")) {
             let refused = described.asked(id, &asked(&path).bearer(&described.nobody), 403).json();
             let description = refused["error_description"].as_str().unwrap();
-            needed.insert(description.strip_prefix("the bearer token does not hold ").unwrap().to_owned());
+            let resource = description.strip_prefix("the bearer token does not hold the resource `").unwrap();
+            needed.insert(resource.strip_suffix('`').unwrap().to_owned());
         }
     }
     let security = operation.operation["security"].as_array().unwrap();

@@ -70,7 +70,7 @@ fn answered(response: &Response<Bytes>) -> (u16, String) {
 
 const WRONG_METHOD: &str = "the method is not allowed here";
 const NO_FORM: &str = "the content type must be application/x-www-form-urlencoded";
-const MISSPELT: &str = "scop is not known here";
+const MISSPELT: &str = "there is no parameter `scop`";
 const NO_PATH: &str = "there is no such path";
 const NOTHING_THERE: &str = "there is no such endpoint";
 

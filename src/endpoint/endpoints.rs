@@ -6,6 +6,7 @@ mod path;
 use std::{borrow::Cow, fmt, sync::OnceLock};
 
 use super::openapi;
+use crate::variants;
 use issuer::Issuer;
 
 /// An endpoint of this crate.
@@ -33,16 +34,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Token,
-        Self::Introspection,
-        Self::Revocation,
-        Self::Jwks,
-        Self::Gateway,
-        Self::Metadata,
-        Self::Management,
-        Self::OpenApi,
-    ];
+    pub(super) const ALL: [Self; 8] = variants::all!(
+        Endpoint: Token,
+        Introspection,
+        Revocation,
+        Jwks,
+        Gateway,
+        Metadata,
+        Management,
+        OpenApi,
+    );
 
     /// Its paths in SeaCat Auth, where SeaCat Auth has it, from the path of the issuer identifier on.
     pub(super) const fn usual_paths(self) -> &'static [&'static str] {
@@ -58,8 +59,7 @@ impl Endpoint {
         }
     }
 
-    /// Its name in metrics and spans.
-    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    /// Its name in errors, metrics and spans.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -76,22 +76,16 @@ impl Endpoint {
     /// Whether it looks into the body of a request.
     #[must_use]
     pub const fn takes_body(self) -> bool {
-        matches!(self, Self::Token | Self::Introspection | Self::Revocation | Self::Management)
+        match self {
+            Self::Token | Self::Introspection | Self::Revocation | Self::Management => true,
+            Self::Jwks | Self::Gateway | Self::Metadata | Self::OpenApi => false,
+        }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Token => "token",
-            Self::Introspection => "introspection",
-            Self::Revocation => "revocation",
-            Self::Jwks => "JWKS",
-            Self::Gateway => "gateway",
-            Self::Metadata => "metadata",
-            Self::Management => "management",
-            Self::OpenApi => "OpenAPI",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -189,6 +183,11 @@ impl Endpoints {
         self.issuer.as_str()
     }
 
+    /// The scheme under which the endpoints are reached: that of the issuer identifier.
+    pub(super) fn scheme(&self) -> &'static str {
+        self.issuer.scheme()
+    }
+
     /// The path of an endpoint, if it is there.
     #[must_use]
     pub fn path(&self, endpoint: Endpoint) -> Option<&str> {
@@ -258,6 +257,8 @@ pub enum EndpointError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -344,6 +345,8 @@ mod tests {
         let error = endpoints().with(Endpoint::Token, "/t/openidconnect/introspect").unwrap_err();
         assert_eq!(error, EndpointError::Taken(Endpoint::Token, Endpoint::Introspection));
         assert_eq!(error.to_string(), "the path of the token endpoint is that of the introspection endpoint already");
+        let names: HashSet<_> = Endpoint::ALL.map(Endpoint::name).into();
+        assert_eq!(names.len(), Endpoint::ALL.len());
 
         let endpoints = endpoints().with(Endpoint::Token, "/token").unwrap();
         let endpoints = endpoints.with_another(Endpoint::Token, "/t/token/%C3%A9").unwrap();

@@ -1,10 +1,14 @@
 //! All endpoints behind one function.
 
+#[cfg(feature = "tower")]
+use super::management;
 use super::{
     Endpoint, Endpoints, handle_gateway_request, handle_introspection_request, handle_jwks_request,
     handle_management_request, handle_metadata_request, handle_revocation_request, handle_token_request,
     openapi::handle_openapi_request,
 };
+#[cfg(feature = "tower")]
+use crate::Config;
 use crate::{
     AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenIssuer, TokenStore, TokenVerifier, observe,
 };
@@ -12,6 +16,31 @@ use crate::{
 /// Answers a request by the endpoint that is at its path, and with 404 where there is none. There is always a reply.
 ///
 /// The [`path`](Request::path) has to be the whole path of the URL, with any prefix under which the host has mounted this.
+///
+/// # Spans
+///
+/// With the feature `tracing` each request is a span with the target `client_credentials::request`, whose fields are those of
+/// OpenTelemetry's semantic conventions for HTTP servers and some of this crate's own. Nothing is in them as the caller sent it,
+/// since it may be a secret in the wrong place: `REDACTED` stands for it where there has to be something.
+///
+/// | field | |
+/// | --- | --- |
+/// | `otel.kind`, `otel.name` | `server`; the method and the route |
+/// | `http.request.method` | one of those of RFC 9110 and RFC 5789, or `_OTHER` |
+/// | `http.request.method_original` | where that is `_OTHER`: one of these in another case, or `REDACTED` |
+/// | `url.scheme` | that of the issuer identifier; none where a handler was called by itself |
+/// | `url.path` | the path of the endpoint, with `/REDACTED` for what is behind the prefix of management, or for all where there is no endpoint |
+/// | `url.query` | `REDACTED`, if there is one |
+/// | `http.route` | the path of the endpoint, or the pattern of the management call |
+/// | `http.response.status_code` | the status |
+/// | `client.address` | the [source](Request::source) |
+/// | `otel.status_code`, `error.type` | with a status from 500 on: `ERROR`, and the [name](Error::name) of the cause |
+/// | `oauth.endpoint` | which endpoint it is |
+/// | `oauth.client_id` | the client, once a store or a token says that there is one |
+/// | `oauth.cause` | the [name](Error::name) of the cause, whether it was refused or has failed |
+///
+/// An event in the span says the cause and its [diagnosis](Error::diagnosis): `refused`, or at the level ERROR `failed`. A handler of
+/// one endpoint that a host calls by itself has the same span.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -38,12 +67,11 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenIssuer + TokenVerifier,
 {
-    let Some((endpoint, rest)) = endpoints.route(request.path) else {
+    let (endpoint, request) = &routed(endpoints, *request);
+    let Some(endpoint) = endpoint else {
         let reply = || Reply::error(Error::NotFound("endpoint"), server.config());
         return observe::answer_now(None, request, reply);
     };
-    // What is routed exactly is the endpoint's own path, and so is what comes before the rest.
-    let request = &request.routed_to(request.path.strip_suffix(rest).unwrap_or_default());
     match endpoint {
         Endpoint::Token => handle_token_request(server, request).await,
         Endpoint::Introspection => handle_introspection_request(server, request).await,
@@ -51,7 +79,30 @@ where
         Endpoint::Jwks => handle_jwks_request(server, request),
         Endpoint::Gateway => handle_gateway_request(server, request).await,
         Endpoint::Metadata => handle_metadata_request(server, endpoints, request),
-        Endpoint::Management => handle_management_request(server, &request.path(rest)).await,
+        Endpoint::Management => handle_management_request(server, request).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }
+}
+
+/// Answers a request whose body broke off, at whichever endpoint it would have been.
+#[cfg(feature = "tower")]
+pub(crate) fn refuse_broken_off(config: &Config, endpoints: &Endpoints, request: &Request<'_>) -> Reply {
+    let (endpoint, request) = routed(endpoints, *request);
+    observe::answer_now(endpoint, &request, || {
+        if endpoint == Some(Endpoint::Management) {
+            management::tell_route(&request);
+        }
+        Reply::error(Error::IncompleteBody, config)
+    })
+}
+
+/// Which endpoint a request is for, and the request as it gets it: that of management has what is behind its own path.
+fn routed<'a>(endpoints: &Endpoints, request: Request<'a>) -> (Option<Endpoint>, Request<'a>) {
+    let Some((endpoint, rest)) = endpoints.route(request.path) else {
+        return (None, request.routed_to(endpoints.scheme(), None));
+    };
+    // What is routed exactly is the endpoint's own path, and so is what comes before the rest.
+    let own = request.path.strip_suffix(rest).unwrap_or_default();
+    let request = request.routed_to(endpoints.scheme(), Some(own));
+    (Some(endpoint), if endpoint == Endpoint::Management { request.path(rest) } else { request })
 }

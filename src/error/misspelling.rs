@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::variants;
+
 /// How a secret that was presented is not as it should be.
 ///
 /// Its `Display` is what to tell whoever develops the client.
@@ -26,16 +28,16 @@ pub enum Misspelling {
 
 impl Misspelling {
     /// All of them, in the order in which they are tried: what came first is told where two match.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::NotEncoded,
-        Self::PlusNotEncoded,
-        Self::EncodedTwice,
-        Self::SpacesAround,
-        Self::Quoted,
-        Self::ReadAsLatin1,
-        Self::Base64,
-        Self::WithClientId,
-    ];
+    pub(crate) const ALL: [Self; 8] = variants::all!(
+        Misspelling: NotEncoded,
+        PlusNotEncoded,
+        EncodedTwice,
+        SpacesAround,
+        Quoted,
+        ReadAsLatin1,
+        Base64,
+        WithClientId,
+    );
 
     pub(super) const fn diagnosis(self) -> &'static str {
         match self {

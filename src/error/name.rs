@@ -80,27 +80,3 @@ impl Error {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    /// Each variant has its arm above, or the crate would not compile: so this is all of them. They are read here, since no value
-    /// tells the name of its variant without one of each being made.
-    #[test]
-    fn a_name_is_the_variants_and_no_others() {
-        let arms = include_str!("name.rs").lines().filter_map(|line| line.trim().strip_prefix("Self::"));
-        let parts = |arm: &'static str| arm.strip_suffix("\",").and_then(|arm| arm.split_once(" => \"")).ok_or(arm);
-        let arms: Vec<_> = arms.map(parts).collect::<Result<_, _>>().expect("each arm is one line");
-        let names: HashSet<_> = arms.iter().map(|(_, name)| name).collect();
-        assert!(names.len() == arms.len() && !arms.is_empty(), "{arms:?}");
-        for (variant, name) in arms {
-            let variant = variant.split('(').next().unwrap_or_default();
-            let is_same = |name: &str| name.replace('_', "") == variant.to_ascii_lowercase();
-            assert!(
-                is_same(name) && !name.starts_with('_') && *name == *name.to_ascii_lowercase(),
-                "{variant}: {name}"
-            );
-        }
-    }
-}

@@ -1,7 +1,12 @@
 //! One span for each request, with the fields of OpenTelemetry's semantic conventions for HTTP servers.
 //!
-//! Nothing stands in it as the caller has sent it: a path, a query, a header or a body can hold a secret. A method is one of those
-//! that there are, a route is the endpoint's own, and a client is one that the store knows.
+//! Nothing stands in it as the caller has sent it: a method, a path, a query, a header or a body can hold a secret. A method is one
+//! of those that there are, if not in their case, a path and a route are the endpoint's own, and a client is one that the store knows.
+//! What the conventions require and the caller has made up is [`REDACTED`].
+//!
+//! What is refused is no error of a server's span: `error.type` is there where `otel.status_code` is, from 500 on.
+
+use std::fmt;
 
 use tracing::{
     Span,
@@ -13,6 +18,9 @@ use super::{Endpoint, Reply, Request};
 /// The target of spans and events, by which a host filters them.
 const TARGET: &str = "client_credentials::request";
 
+/// What stands for a text that may hold a secret.
+const REDACTED: &str = "REDACTED";
+
 pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
     let span = tracing::info_span!(
         target: TARGET,
@@ -21,12 +29,17 @@ pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
         otel.name = Empty,
         otel.status_code = Empty,
         http.request.method = method(request),
+        http.request.method_original = method_original(request),
+        url.scheme = request.scheme,
+        url.path = UrlPath::of(endpoint, request).map(display),
+        url.query = request.query.map(|_| REDACTED),
         http.route = Empty,
         http.response.status_code = Empty,
         client.address = request.source.map(display),
         "error.type" = Empty,
         oauth.endpoint = endpoint.map(Endpoint::name),
         oauth.client_id = Empty,
+        oauth.cause = Empty,
     );
     match request.route {
         Some(path) if endpoint != Some(Endpoint::Management) => name(&span, request, path),
@@ -43,11 +56,12 @@ pub(super) fn end(span: &Span, reply: &Reply) {
     }
     span.record("http.response.status_code", reply.status());
     let Some(cause) = reply.cause() else { return };
-    span.record("error.type", cause.name());
+    span.record("oauth.cause", cause.name());
     span.in_scope(|| {
         if reply.status() >= 500 {
             // Below that it is the caller's error, and not the server's.
             span.record("otel.status_code", "ERROR");
+            span.record("error.type", cause.name());
             tracing::error!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "failed");
         } else {
             tracing::info!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "refused");
@@ -79,8 +93,40 @@ fn name_of(method: &'static str) -> &'static str {
     if method == "_OTHER" { "HTTP" } else { method }
 }
 
-/// The methods of RFC 9110 §9 and RFC 5789; any other is `_OTHER`.
+/// The methods of RFC 9110 §9 and RFC 5789.
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+
+/// One of these; any other is `_OTHER`.
 fn method(request: &Request<'_>) -> &'static str {
-    const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
     METHODS.into_iter().find(|method| *method == request.method).unwrap_or("_OTHER")
+}
+
+/// What `_OTHER` stands for: a client that writes `post` can be found, and what is no method at all is not repeated.
+fn method_original<'a>(request: &Request<'a>) -> Option<&'a str> {
+    let is_one = METHODS.into_iter().any(|method| method.eq_ignore_ascii_case(request.method));
+    (method(request) == "_OTHER").then_some(if is_one { request.method } else { REDACTED })
+}
+
+/// The path of the URL, so far as it is the endpoint's.
+struct UrlPath<'a> {
+    own: &'a str,
+    /// Whether there is more behind it, or all of it is the caller's.
+    has_more: bool,
+}
+
+impl<'a> UrlPath<'a> {
+    /// `None` where the host has not said it.
+    fn of(endpoint: Option<Endpoint>, request: &Request<'a>) -> Option<Self> {
+        match request.route {
+            Some(own) => Some(Self { own, has_more: endpoint == Some(Endpoint::Management) }),
+            None => (!request.path.is_empty()).then_some(Self { own: "", has_more: true }),
+        }
+    }
+}
+
+impl fmt::Display for UrlPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.own)?;
+        if self.has_more { write!(f, "/{REDACTED}") } else { Ok(()) }
+    }
 }

@@ -113,7 +113,7 @@ impl Ticket<'_> {
         refused: Option<&Error>,
     ) -> Option<Error> {
         // Only who was refused for its credentials has failed at them.
-        let failed = refused.is_some_and(|cause| cause.response().status() == 401);
+        let failed = refused.is_some_and(Error::is_failed_authentication);
         let succeeded = if failed { Some(false) } else { refused.is_none().then_some(true) };
         match self.counted {
             Counted::Pair { waits_until, .. } => {
@@ -150,7 +150,7 @@ impl Ticket<'_> {
         let counted = self.throttle.count(&self.limits, self.client_id, self.source, self.now).await;
         match counted {
             Ok(counted) => self.counted = counted,
-            Err(Error::Backend(_)) => self.counted = Counted::Shared { client: None, source: None },
+            Err(cause) if cause.is_failure() => self.counted = Counted::Shared { client: None, source: None },
             Err(refused) => return Err(refused),
         }
         Ok(())
@@ -166,7 +166,7 @@ impl Ticket<'_> {
                 self.throttle.pairs.wait((self.client_id, source), milliseconds(self.now), until);
             }
             // What nobody has found may be a secret in the wrong place.
-            let is_known = !matches!(refused, Some(Error::UnknownClient));
+            let is_known = !refused.is_some_and(Error::leaves_client_unknown);
             let client_id = is_known.then_some(self.client_id);
             server.record(AuditEvent { client_id, cause: Some(&Error::ClientThrottled(wait(until))), ..event });
         }

@@ -32,6 +32,10 @@ impl Issuer {
         &self.text
     }
 
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.text.starts_with("https:") { "https" } else { "http" }
+    }
+
     /// Its scheme and authority.
     pub(super) fn origin(&self) -> &str {
         &self.text[..self.origin]
