@@ -230,7 +230,8 @@ async fn a_crash_in_the_middle_of_a_line_is_repaired_when_told() {
     let whole: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
     for end in whole + 1..text.len() {
         fs::write(folder.log(), &text[..end]).unwrap();
-        assert!(matches!(AuditLog::open(folder.log(), key()), Err(AuditLogError::Torn(3))));
+        let torn = AuditLog::open(folder.log(), key()).unwrap_err();
+        assert!(matches!(torn, AuditLogError::Torn(3)) && torn.to_string().contains("`AuditLog::repair`"), "{torn}");
         assert!(matches!(verify(&text.as_bytes()[..end], Some(&key())), Err(AuditLogError::Torn(3))));
         assert_eq!(fs::read_to_string(folder.log()).unwrap(), text[..end], "nothing is changed unless told");
         assert_eq!(AuditLog::repair(folder.log()).unwrap(), (end - whole) as u64);
