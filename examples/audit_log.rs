@@ -1,4 +1,5 @@
-//! Looks whether a log of events has been changed since it was written, as `examples/server.rs` writes one with `--audit FILE`.
+//! Looks whether a log of events has been changed since it was written, as `examples/server.rs` writes one with `--audit FILE` and
+//! `--audit-key FILE`.
 //!
 //!     cargo run --example audit_log -- verify audit.jsonl
 //!     cargo run --example audit_log -- verify audit.jsonl --key audit.key --head 7:mQhV…

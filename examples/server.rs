@@ -54,10 +54,11 @@ use client_credentials::PostgresStore;
 #[cfg(feature = "sqlite")]
 use client_credentials::SqliteStore;
 use client_credentials::{
-    AnyClientRegistry, AnySigner, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditLog, AuditSink, AuthorizationServer,
-    AuthorizationService, Client, ClientRegistry, ClientSecret, Config, Endpoint, Endpoints, Error as Cause, JwtIssuer,
-    KeySet, MemoryCounters, MemoryStore, OpaqueIssuer, Provisioning, Quotas, RandomSource, SealedIssuer, SealingKey,
-    SigningAlgorithm, SigningKey, Source, Stores, Throttle, TokenIssuer as _, TokenStore, now,
+    AnyClientRegistry, AnySigner, AnyTokenIssuer, AnyTokenStore, AuditEvent, AuditKey, AuditLog, AuditSink,
+    AuthorizationServer, AuthorizationService, Client, ClientRegistry, ClientSecret, Config, Endpoint, Endpoints,
+    Error as Cause, JwtIssuer, KeySet, MemoryCounters, MemoryStore, OpaqueIssuer, Provisioning, Quotas, RandomSource,
+    SealedIssuer, SealingKey, SigningAlgorithm, SigningKey, Source, Stores, Throttle, TokenIssuer as _, TokenStore,
+    now,
 };
 use config::{File, FileFormat};
 use connections::Limits;
@@ -82,6 +83,10 @@ struct Arguments {
     /// `examples/audit_log.rs`, which checks it.
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
+    /// The key of that log, a file of 32 bytes of text or more, made when there is none: without it, nobody can make a log that looks
+    /// whole, nor tell whether this one is. Keep a copy elsewhere.
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    audit_key: Option<PathBuf>,
     /// Plain HTTP instead of HTTPS, for behind a proxy.
     #[arg(long)]
     http: bool,
@@ -183,10 +188,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     // The first is the one that signs.
     let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
-    let audit = arguments
-        .audit
-        .as_deref()
-        .map(|path| AuditLog::open(path, None).map_err(|error| format!("{}: {error}", path.display())).map(Arc::new));
+    let audit_key = arguments.audit_key.as_deref().map(audit_key).transpose()?;
+    let audit = arguments.audit.as_deref().map(|path| {
+        AuditLog::open(path, audit_key).map_err(|error| format!("{}: {error}", path.display())).map(Arc::new)
+    });
     let audit = audit.transpose()?;
     let server = AuthorizationServer::new(stores, issuer, config).with_audit_sink(Log(audit.clone()));
     let server = server.with_uses_noted().with_hashes_upgraded().with_misspellings_noted();
@@ -406,6 +411,16 @@ fn signing_keys(state: &Path, keep: Duration) -> Result<KeySet<AnySigner>, Box<d
 fn sealing_keys(state: &Path, keep: Duration) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
     let make = || Ok(SealingKey::generate(&RandomSource::default())?.to_text());
     keys(state, "sealing", keep, &make, &|text| Ok(text.trim_end().parse()?))
+}
+
+/// The key of the audit log: all that is in its file, as `examples/audit_log.rs` takes it.
+fn audit_key(path: &Path) -> Result<AuditKey, Box<dyn Error>> {
+    let make = || {
+        let mut key = Zeroizing::new([0; 32]);
+        RandomSource::default().fill(&mut *key)?;
+        Ok(BASE64_STANDARD.encode(*key).into())
+    };
+    kept(path, &make, &|text| Ok(AuditKey::new(text.as_bytes())?))
 }
 
 /// The key in use and the next one, and where there is one the key that was in use before, for as long as `keep`.

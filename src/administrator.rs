@@ -5,7 +5,7 @@ mod clients;
 mod roles;
 mod secrets;
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use time::OffsetDateTime;
 
@@ -42,6 +42,8 @@ pub struct Administrator<'s, S, T> {
     /// `None` for one that may do everything.
     authority: Option<&'s Authorization>,
     now: OffsetDateTime,
+    /// Where the call comes from, for the audit.
+    source: Option<IpAddr>,
     /// To tell how much later than `now` it is.
     begun: Instant,
 }
@@ -50,7 +52,7 @@ impl<S, T> AuthorizationServer<S, T> {
     /// An administrator that may do everything, under a name for the audit, at the time that it is: what is revoked, created or
     /// expires is dated by it. So make one for each call, and do not keep it.
     pub fn administrator<'s>(&'s self, name: &'s str, now: OffsetDateTime) -> Administrator<'s, S, T> {
-        Administrator { server: self, name, authority: None, now, begun: Instant::now() }
+        Administrator { server: self, name, authority: None, now, source: None, begun: Instant::now() }
     }
 }
 
@@ -63,7 +65,13 @@ impl<'s, S, T> Administrator<'s, S, T> {
         now: OffsetDateTime,
         begun: Instant,
     ) -> Self {
-        Self { server, name, authority: Some(authority), now, begun }
+        Self { server, name, authority: Some(authority), now, source: None, begun }
+    }
+
+    /// Names the address that the call comes from, for the [audit](AuditEvent::source): for a host with a user interface of its own.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Option<IpAddr>>) -> Self {
+        Self { source: source.into(), ..self }
     }
 
     /// Whether a resource is held, everywhere or in a tenant.
@@ -126,7 +134,8 @@ impl<'s, S, T> Administrator<'s, S, T> {
         // What names no client may be anything, a secret too.
         let is_known = !matches!(cause, Some(Error::NotFound("client")));
         let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str).filter(|_| is_known));
-        self.server.record(AuditEvent { actor, client_id, target, cause, ..AuditEvent::new(self.now, action) });
+        let event = AuditEvent { source: self.source, ..AuditEvent::new(self.now, action) };
+        self.server.record(AuditEvent { actor, client_id, target, cause, ..event });
     }
 }
 

@@ -6,12 +6,12 @@ mod log;
 mod tracing_sink;
 mod verify;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::Error;
+use crate::{Error, Request};
 pub use chain::{AuditHead, AuditKey};
 pub use log::AuditLog;
 #[cfg(feature = "tracing")]
@@ -53,13 +53,16 @@ impl<S: AuditSink + ?Sized> AuditSink for Arc<S> {
 
 /// Something that was done, or was refused or failed.
 ///
-/// It serializes to an object with the members `time` (RFC 3339), `actor`, `action`, `client_id`, `target` (those that there
-/// are), `outcome` (`success`, `refused` or `failed`), and where it is not a success `cause` and `diagnosis`.
+/// It serializes to an object with the members `time` (RFC 3339), `source`, `actor`, `action`, `client_id`, `target`, `scope`,
+/// `expires_at` (RFC 3339; those that there are), `outcome` (`success`, `refused` or `failed`), and where it is not a success
+/// `cause` and `diagnosis`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AuditEvent<'a> {
     /// When the request arrived.
     pub time: OffsetDateTime,
+    /// Where the request came from, if the host has [named](Request::source) that.
+    pub source: Option<IpAddr>,
     /// Who: the client whose token was presented, or the name that the host gave. `None` where nobody is known.
     pub actor: Option<&'a str>,
     /// What.
@@ -69,6 +72,10 @@ pub struct AuditEvent<'a> {
     /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token, a source, or a quota
     /// such as `client:billing 1000/h`.
     pub target: Option<&'a str>,
+    /// The scope of a token that was issued, in which its tenants are too, as `tenant:NAME`.
+    pub scope: Option<&'a str>,
+    /// From when on a token that was issued counts no more.
+    pub expires_at: Option<OffsetDateTime>,
     /// Why it was not done, if it was not.
     pub cause: Option<&'a Error>,
 }
@@ -80,6 +87,9 @@ pub struct AuditEvent<'a> {
 pub enum AuditAction {
     /// A request for a token, which was refused.
     RequestToken,
+    /// A token was issued to a client, and its target is its [id](crate::TokenIssuer::token_id). It is an event only where the host
+    /// [wants](crate::AuthorizationServer::with_issued_tokens_audited) it to be.
+    IssueToken,
     /// A question about a token, which was refused.
     Introspect,
     /// A client ends a token that it got.
@@ -147,6 +157,7 @@ impl AuditAction {
         match self {
             Self::ListClients | Self::ReadClient | Self::ListSecrets | Self::ListApiKeys | Self::ReadRole => true,
             Self::RequestToken
+            | Self::IssueToken
             | Self::Introspect
             | Self::RevokeToken
             | Self::CallApi
@@ -178,7 +189,22 @@ impl AuditAction {
 impl AuditEvent<'_> {
     /// That something was done, by nobody who is known and to nothing that is said.
     pub(crate) const fn new(time: OffsetDateTime, action: AuditAction) -> Self {
-        Self { time, actor: None, action, client_id: None, target: None, cause: None }
+        Self {
+            time,
+            source: None,
+            actor: None,
+            action,
+            client_id: None,
+            target: None,
+            scope: None,
+            expires_at: None,
+            cause: None,
+        }
+    }
+
+    /// The same by whoever has sent this request.
+    pub(crate) const fn of_request(request: &Request<'_>, action: AuditAction) -> Self {
+        Self { source: request.source, ..Self::new(request.received_at, action) }
     }
 
     /// `success`, `refused`, or `failed` where it was a backend that did not work.
@@ -200,12 +226,20 @@ impl AuditEvent<'_> {
 
 impl Serialize for AuditEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut event = serializer.serialize_struct("AuditEvent", 8)?;
-        event.serialize_field("time", &self.time.format(&Rfc3339).unwrap_or_default())?;
-        for (name, value) in [("actor", self.actor), ("client_id", self.client_id), ("target", self.target)] {
+        let mut event = serializer.serialize_struct("AuditEvent", 11)?;
+        event.serialize_field("time", &rfc3339(self.time))?;
+        if let Some(source) = self.source {
+            event.serialize_field("source", &source)?;
+        }
+        let texts =
+            [("actor", self.actor), ("client_id", self.client_id), ("target", self.target), ("scope", self.scope)];
+        for (name, value) in texts {
             if let Some(value) = value {
                 event.serialize_field(name, value)?;
             }
+        }
+        if let Some(expires_at) = self.expires_at {
+            event.serialize_field("expires_at", &rfc3339(expires_at))?;
         }
         event.serialize_field("action", &self.action)?;
         event.serialize_field("outcome", self.outcome())?;
@@ -215,4 +249,8 @@ impl Serialize for AuditEvent<'_> {
         }
         event.end()
     }
+}
+
+fn rfc3339(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_default()
 }

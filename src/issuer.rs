@@ -23,7 +23,7 @@ pub use signer::{AnySigner, Signer};
 pub use signing_key::{KeyError, SigningKey};
 use time::OffsetDateTime;
 
-use crate::{AccessToken, BackendError, Claims, error::Answer};
+use crate::{AccessToken, BackendError, Claims, TokenHash, error::Answer};
 
 /// Makes an access token (RFC 6749 §1.4) for a request that has been authorized.
 ///
@@ -70,6 +70,17 @@ pub trait TokenIssuer: Send + Sync {
         let _ = now;
         Vec::new()
     }
+
+    /// What the audit calls a token that this issuer has just made, if it is to know of each
+    /// ([`with_issued_tokens_audited`]): by the same name it tells later that the token was revoked.
+    ///
+    /// That is the hash of the token, unless implemented; and the hash of the [`jti`](Claims::jti) where the [`TokenVerifier`]
+    /// sets one.
+    ///
+    /// [`with_issued_tokens_audited`]: crate::AuthorizationServer::with_issued_tokens_audited
+    fn token_id(&self, token: &AccessToken) -> TokenHash {
+        token.hash()
+    }
 }
 
 /// Checks the tokens that a [`TokenIssuer`] has made.
@@ -104,6 +115,10 @@ macro_rules! through_pointer {
 
             fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
                 (**self).public_jwks(now)
+            }
+
+            fn token_id(&self, token: &AccessToken) -> TokenHash {
+                (**self).token_id(token)
             }
         }
 
@@ -143,6 +158,10 @@ impl TokenIssuer for AnyTokenIssuer {
     fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
         self.0.public_jwks(now)
     }
+
+    fn token_id(&self, token: &AccessToken) -> TokenHash {
+        self.0.token_id(token)
+    }
 }
 
 impl TokenVerifier for AnyTokenIssuer {
@@ -154,6 +173,7 @@ impl TokenVerifier for AnyTokenIssuer {
 trait ErasedTokenIssuer: Send + Sync {
     fn issue<'a>(&'a self, claims: &'a Claims) -> Answer<'a, AccessToken>;
     fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk>;
+    fn token_id(&self, token: &AccessToken) -> TokenHash;
     fn verify<'a>(&'a self, token: &'a str, now: OffsetDateTime) -> Answer<'a, Option<Claims>>;
 }
 
@@ -164,6 +184,10 @@ impl<T: TokenIssuer + TokenVerifier> ErasedTokenIssuer for T {
 
     fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
         TokenIssuer::public_jwks(self, now)
+    }
+
+    fn token_id(&self, token: &AccessToken) -> TokenHash {
+        TokenIssuer::token_id(self, token)
     }
 
     fn verify<'a>(&'a self, token: &'a str, now: OffsetDateTime) -> Answer<'a, Option<Claims>> {

@@ -1,5 +1,5 @@
 // The code in it is tested where it compiles.
-#![cfg_attr(any(not(doctest), feature = "tower"), doc = include_str!("../README.md"))]
+#![cfg_attr(any(not(doctest), all(feature = "tower", feature = "metrics")), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;

@@ -2,11 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use time::OffsetDateTime;
-
 use crate::{
     AnyClientStore, AnyCounterStore, AnyTokenIssuer, AuditAction, AuditEvent, AuditSink, BackendError, ClientRegistry,
-    Config, CounterStore, Error, Quotas, RandomSource, Throttle, observe,
+    Config, CounterStore, Error, Quotas, RandomSource, Request, Throttle, observe,
     uses::Uses,
     verification::{Settings, Verification},
 };
@@ -29,6 +27,7 @@ pub struct AuthorizationServer<S = AnyClientStore, T = AnyTokenIssuer> {
     issuer: T,
     config: Config,
     audit: Option<Arc<dyn AuditSink>>,
+    are_issued_tokens_audited: bool,
     random: RandomSource,
     uses: Option<Arc<Uses>>,
     are_misspellings_noted: bool,
@@ -45,6 +44,7 @@ impl<S, T> AuthorizationServer<S, T> {
             issuer,
             config,
             audit: None,
+            are_issued_tokens_audited: false,
             random: RandomSource::default(),
             uses: None,
             are_misspellings_noted: false,
@@ -58,6 +58,18 @@ impl<S, T> AuthorizationServer<S, T> {
     #[must_use]
     pub fn with_audit_sink(self, sink: impl AuditSink + 'static) -> Self {
         Self { audit: Some(Arc::new(sink)), ..self }
+    }
+
+    /// Makes each token that is issued an [event](AuditAction::IssueToken) too: to whom, with which scope and tenants, until when, and
+    /// the [id](crate::TokenIssuer::token_id) that its revocation would name. The token is not in it.
+    ///
+    /// Then there is an event for each request and not only for what is refused. The sink is in the middle of each, so it
+    /// has to be as fast as the mint is to be: an [`AuditLog`](crate::AuditLog) writes a line each time.
+    ///
+    /// It is [`handle_token_request`](crate::handle_token_request) that tells it: a host that calls the steps itself goes past it.
+    #[must_use]
+    pub fn with_issued_tokens_audited(self) -> Self {
+        Self { are_issued_tokens_audited: true, ..self }
     }
 
     /// Takes the randomness of new secrets, identifiers and API keys from elsewhere than the operating system.
@@ -187,6 +199,11 @@ impl<S, T> AuthorizationServer<S, T> {
         self.audit.is_some()
     }
 
+    /// Whether a token that is issued is an event.
+    pub(crate) fn are_issued_tokens_audited(&self) -> bool {
+        self.are_issued_tokens_audited && self.is_audited()
+    }
+
     /// Gives an event to the sink, if there is one.
     pub(crate) fn record(&self, event: AuditEvent<'_>) {
         if let Some(sink) = &self.audit {
@@ -197,7 +214,7 @@ impl<S, T> AuthorizationServer<S, T> {
     /// Records that somebody was refused who has not proven who he is, but may have said it.
     pub(crate) fn record_refusal(
         &self,
-        time: OffsetDateTime,
+        request: &Request<'_>,
         action: AuditAction,
         client_id: Option<&str>,
         cause: &Error,
@@ -208,7 +225,7 @@ impl<S, T> AuthorizationServer<S, T> {
         }
         // What nobody has found may be a secret in the wrong place.
         let client_id = client_id.filter(|_| !cause.leaves_client_unknown());
-        self.record(AuditEvent { client_id, cause: Some(cause), ..AuditEvent::new(time, action) });
+        self.record(AuditEvent { client_id, cause: Some(cause), ..AuditEvent::of_request(request, action) });
     }
 }
 

@@ -188,6 +188,21 @@ async fn a_head_that_was_kept_shows_an_end_that_was_cut_off() {
     assert!(matches!(verify_audit_log(&other[..], None, Some(head(4))), Err(AuditLogError::Another(4))));
 }
 
+/// As it was written before events had a source.
+const WITHOUT_SOURCES: &str = r#"{"seq":1,"prev":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","time":"2026-01-02T03:04:05Z","actor":"setup","client_id":"billing","action":"create_client","outcome":"success","hash":"jW_cxm6s-HuSzpb_gte4svjN7dCVWB7-KT_3rr0AJS0"}
+{"seq":2,"prev":"jW_cxm6s-HuSzpb_gte4svjN7dCVWB7-KT_3rr0AJS0","time":"2026-01-02T03:04:06Z","client_id":"billing","action":"request_token","outcome":"refused","cause":"the client secret is wrong","diagnosis":"look","hash":"RZSQ2zUQoCZ__EIW-yxhxxuuG70Me6kDJefVqEkaWvY"}
+"#;
+
+#[tokio::test]
+async fn a_log_of_before_goes_on() {
+    assert_eq!(verify(WITHOUT_SOURCES.as_bytes(), Some(&key())).unwrap().count(), 2);
+    let folder = Folder::new();
+    fs::write(folder.log(), WITHOUT_SOURCES).unwrap();
+    let text = recorded(&folder.log(), Some(key()), 2).await;
+    assert!(text.starts_with(WITHOUT_SOURCES));
+    assert_eq!(verify(text.as_bytes(), Some(&key())).unwrap().count(), 4);
+}
+
 #[tokio::test]
 async fn it_goes_on_after_each_restart() {
     for key in [None, Some(key())] {
@@ -215,7 +230,8 @@ async fn a_crash_in_the_middle_of_a_line_is_repaired_when_told() {
     let whole: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
     for end in whole + 1..text.len() {
         fs::write(folder.log(), &text[..end]).unwrap();
-        assert!(matches!(AuditLog::open(folder.log(), key()), Err(AuditLogError::Torn(3))));
+        let torn = AuditLog::open(folder.log(), key()).unwrap_err();
+        assert!(matches!(torn, AuditLogError::Torn(3)) && torn.to_string().contains("`AuditLog::repair`"), "{torn}");
         assert!(matches!(verify(&text.as_bytes()[..end], Some(&key())), Err(AuditLogError::Torn(3))));
         assert_eq!(fs::read_to_string(folder.log()).unwrap(), text[..end], "nothing is changed unless told");
         assert_eq!(AuditLog::repair(folder.log()).unwrap(), (end - whole) as u64);

@@ -596,6 +596,46 @@ fn server_writes_an_audit_log_that_is_verified() {
 }
 
 #[test]
+fn server_makes_a_key_for_its_audit_log_and_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (audit, key) = (folder.path().join("audit.jsonl"), folder.path().join("audit.key"));
+    let start = |key: &Path| {
+        let mut command = example("server");
+        command.args(["--http", "--database", "memory", "--listen", "127.0.0.1:0", "--state"]).arg(folder.path());
+        command.arg("--audit").arg(&audit).arg("--audit-key").arg(key);
+        command
+    };
+    let verify = |arguments: &[&Path]| {
+        let mut command = example("audit_log");
+        command.arg("verify").arg(&audit).args(arguments).output().unwrap()
+    };
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        drop(Running::start(start(&key), "Ready."));
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        keys.push(fs::read(&key).unwrap());
+    }
+    assert!(keys[0] == keys[1] && keys[0].len() == 44);
+    let verified = verify(&[Path::new("--key"), &key]);
+    // An administrator and a demo client at each start.
+    assert!(verified.status.success() && verified.stdout.starts_with(b"4:"), "{verified:?}");
+    assert!(!verify(&[]).status.success(), "without the key it is not to be made");
+
+    let another = folder.path().join("another.key");
+    let short = file(folder.path(), "short.key", "too short");
+    fs::set_permissions(&short, fs::Permissions::from_mode(0o600)).unwrap();
+    for (key, said) in [(&another, "written with another key"), (&short, "32 bytes or more")] {
+        let refused = start(key).output().unwrap();
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && error.contains(said), "{error}");
+    }
+    let mut alone = example("server");
+    alone.arg("--audit-key").arg(&key);
+    let error = String::from_utf8(alone.output().unwrap().stderr).unwrap();
+    assert!(error.contains("--audit <FILE>"), "{error}");
+}
+
+#[test]
 fn axum_answers() {
     let mut command = example("axum");
     command.arg("127.0.0.1:0");

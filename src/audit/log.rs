@@ -20,6 +20,9 @@ use crate::json;
 /// How much of what comes from a caller stands in a line.
 const TEXT_LEN: usize = 256;
 
+/// How much of a scope does, none of whose characters has to be escaped (RFC 6749 §3.3).
+const SCOPE_LEN: usize = 2048;
+
 /// How many bytes wait for a writer that does not work. What comes on top is lost, and the next line says how many events.
 const WAITING_LEN: usize = 1 << 20;
 
@@ -28,7 +31,8 @@ const WAITING_LEN: usize = 1 << 20;
 ///
 /// A line has the members of the [event](AuditEvent), and before them `seq`, which counts from 1, and `prev`, the hash of the line
 /// before (of the first: 32 zero bytes), and after them `hash`: HMAC-SHA256 with the key, or without one SHA-256, of the line up to
-/// the comma before it, in base64url. No line is longer than 8 KiB: texts are cut after 256 bytes, with `…` at the end.
+/// the comma before it, in base64url. No line is longer than 8 KiB: texts are cut after 256 bytes, and
+/// scopes after 2,048, with `…` at the end.
 ///
 /// **Safe when?** A line is with the operating system when its request is answered, so it outlives a crash of the process, but
 /// not of the machine. [`sync`](AuditLog::sync) puts it onto the disk, and [`with_each_synced`](AuditLog::with_each_synced) does
@@ -190,11 +194,14 @@ impl<W: Write> State<W> {
 
 impl<W: Write + Send> AuditSink for AuditLog<W> {
     fn record(&self, event: &AuditEvent<'_>) {
-        let [actor, client_id, target] = [event.actor, event.client_id, event.target].map(|text| text.map(cut));
+        let [actor, client_id, target] =
+            [event.actor, event.client_id, event.target].map(|text| text.map(|text| cut(text, TEXT_LEN)));
+        let scope = event.scope.map(|scope| cut(scope, if needs_no_escape(scope) { SCOPE_LEN } else { TEXT_LEN }));
         let event = AuditEvent {
             actor: actor.as_deref(),
             client_id: client_id.as_deref(),
             target: target.as_deref(),
+            scope: scope.as_deref(),
             ..*event
         };
         let event = json::text(&event);
@@ -222,13 +229,18 @@ impl<W> fmt::Debug for AuditLog<W> {
     }
 }
 
-/// A text that is no longer than it may be.
-fn cut(text: &str) -> Cow<'_, str> {
-    if text.len() <= TEXT_LEN {
+/// A text of no more bytes than this.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
         return text.into();
     }
-    let end = (0..=TEXT_LEN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
     [text.split_at(end).0, "…"].concat().into()
+}
+
+/// Whether JSON takes no more bytes for it than it has.
+fn needs_no_escape(text: &str) -> bool {
+    !text.bytes().any(|b| b.is_ascii_control() || b"\"\\".contains(&b))
 }
 
 /// As much of the end of a file as two lines can take.

@@ -1,4 +1,6 @@
-use super::{AuditAction, AuditEvent, AuditSink};
+use tracing::field::display;
+
+use super::{AuditAction, AuditEvent, AuditSink, rfc3339};
 
 /// Gives events to `tracing`, with the target `client_credentials::audit`: what was refused as a warning, what failed as an
 /// error, and all else as information.
@@ -16,12 +18,14 @@ impl TracingSink {
 
 impl AuditSink for TracingSink {
     fn record(&self, event: &AuditEvent<'_>) {
-        let AuditEvent { time: _, actor, action, client_id, target, cause } = *event;
-        let (outcome, cause, diagnosis) = (event.outcome(), cause.map(tracing::field::display), event.diagnosis());
+        let AuditEvent { time: _, source, actor, action, client_id, target, scope, expires_at, cause } = *event;
+        let (source, expires_at) = (source.map(display), expires_at.map(rfc3339));
+        let (outcome, cause, diagnosis) = (event.outcome(), cause.map(display), event.diagnosis());
         macro_rules! emit {
             ($level:ident) => {
                 tracing::$level!(
-                    target: "client_credentials::audit", actor, ?action, client_id, target, outcome, cause, diagnosis
+                    target: "client_credentials::audit",
+                    source, actor, ?action, client_id, target, scope, expires_at, outcome, cause, diagnosis
                 )
             };
         }

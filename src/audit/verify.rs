@@ -85,8 +85,11 @@ pub enum AuditLogError {
         /// Which it was when it was written.
         seq: u64,
     },
-    /// The last line has no end: it was cut off, or a crash came in the middle of it.
-    #[error("line {0} has no end: it was cut off, or a crash came in the middle of it")]
+    /// The last line has no end: it was cut off, or a crash came in the middle of it. [`AuditLog::repair`](crate::AuditLog::repair) takes it
+    /// off.
+    #[error(
+        "line {0} has no end: it was cut off, or a crash came in the middle of it; `AuditLog::repair` takes it off"
+    )]
     Torn(u64),
     /// There are fewer lines than there have been.
     #[error("there are {lines} lines, and there have been {kept}")]

@@ -48,7 +48,7 @@ pub(super) fn record_refusal<S, T>(
         let authentication = about_token(request, server.config())
             .and_then(|[_, id, secret]| ClientAuthentication::parse(request.authorization, id, secret));
         let client_id = authentication.as_ref().ok().map(ClientAuthentication::client_id);
-        server.record_refusal(request.received_at, action, client_id, cause);
+        server.record_refusal(request, action, client_id, cause);
     }
 }
 

@@ -137,7 +137,7 @@ fn refuse<S, T>(
     cause: Error,
     required: &Requirements,
 ) -> Reply {
-    let event = AuditEvent::new(request.received_at, AuditAction::CallApi);
+    let event = AuditEvent::of_request(request, AuditAction::CallApi);
     server.record(AuditEvent { actor, cause: Some(&cause), ..event });
     match cause {
         // No gateway passes a 400 on.

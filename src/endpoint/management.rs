@@ -101,17 +101,18 @@ where
     }
     // Which calls there are is no secret, and who has the wrong address is not to look for a wrong token.
     if let Err(cause @ Error::NotFound("path")) = call {
-        server.record_refusal(now, AuditAction::Manage, None, &cause);
+        server.record_refusal(request, AuditAction::Manage, None, &cause);
         return Err(cause);
     }
     let token = async {
         let token = bearer::token(request.authorization, config)?;
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
-    let claims = token.await.inspect_err(|cause| server.record_refusal(now, AuditAction::Manage, None, cause))?;
+    let claims = token.await.inspect_err(|cause| server.record_refusal(request, AuditAction::Manage, None, cause))?;
     observe::client(claims.client_id().as_str());
     let administrator =
-        Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun);
+        Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun)
+            .with_source(request.source);
 
     let call = call.map_err(|cause| administrator.refused(AuditAction::Manage, None, None, cause))?;
     let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target().as_deref(), cause);

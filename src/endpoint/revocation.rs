@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
-
 use super::{Endpoint, form_post};
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, Claims, Client, ClientStore, Error, Reply, Request, TokenHash,
@@ -77,7 +75,7 @@ where
     };
     let id = TokenHash::of(claims.jti().unwrap_or(&token));
     // A caller who hangs up drops this in the middle, when the store may have done it already.
-    let unfinished = Unfinished { server, client: &client, id: &id, now };
+    let unfinished = Unfinished { server, client: &client, id: &id, request };
     let ended = end(server, &client, &token, &id, &claims, request).await;
     unfinished.record(ended.as_ref().err());
     std::mem::forget(unfinished);
@@ -89,14 +87,14 @@ struct Unfinished<'a, S, T> {
     server: &'a AuthorizationServer<S, T>,
     client: &'a Client,
     id: &'a TokenHash,
-    now: OffsetDateTime,
+    request: &'a Request<'a>,
 }
 
 impl<S, T> Unfinished<'_, S, T> {
     fn record(&self, cause: Option<&Error>) {
         if self.server.is_audited() {
             let (client_id, id) = (Some(self.client.client_id().as_str()), self.id.to_text());
-            let event = AuditEvent::new(self.now, AuditAction::RevokeToken);
+            let event = AuditEvent::of_request(self.request, AuditAction::RevokeToken);
             self.server.record(AuditEvent { actor: client_id, client_id, target: Some(&id), cause, ..event });
         }
     }

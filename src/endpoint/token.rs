@@ -10,10 +10,12 @@ pub use authorize::{AuthenticatedRequest, AuthorizedRequest};
 pub use parse::TokenRequest;
 pub use respond::TokenResponse;
 
+use std::net::IpAddr;
+
 use super::Endpoint;
 use crate::{
     AccessToken, AuditAction, AuditEvent, AuthorizationServer, BackendError, Claims, ClientStore, Config, Error, Reply,
-    Request, TenantName, TokenIssuer, observe,
+    Request, Scope, TenantName, TokenIssuer, observe,
 };
 
 /// Answers an access token request (RFC 6749 §4.4.2). There is always a reply.
@@ -64,18 +66,18 @@ where
     S: ClientStore,
     T: TokenIssuer,
 {
-    let config = server.config();
+    let (config, source) = (server.config(), request.source);
     let parsed = match TokenRequest::parse(request, config) {
         Ok(parsed) => parsed, //                                                §4.4.2
         Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
     };
     let client = server.authenticate(parsed.authentication(), request).await?; // §2.3
     let request = parsed.authenticated(client);
-    record_retiring_secret(server, &request);
+    record_retiring_secret(server, &request, source);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
-    let rate_limit = server.take_token(request.claims()).await?;
-    match issue(server, request.claims()).await {
+    let rate_limit = server.take_token(request.claims(), source).await?;
+    match issue(server, request.claims(), source).await {
         Ok(access_token) => Ok(request.respond(access_token).with_rate_limit(rate_limit)), // §4.4.3, §5.1
         Err(cause) => {
             server.give_token_back(request.claims()).await;
@@ -85,9 +87,14 @@ where
 }
 
 /// §1.4.
-async fn issue<S, T: TokenIssuer>(server: &AuthorizationServer<S, T>, claims: &Claims) -> Result<AccessToken, Error> {
+async fn issue<S, T: TokenIssuer>(
+    server: &AuthorizationServer<S, T>,
+    claims: &Claims,
+    source: Option<IpAddr>,
+) -> Result<AccessToken, Error> {
     let access_token = observe::issuer("issue", server.issuer().issue(claims)).await?;
     fits_into_a_header(&access_token, server.config())?;
+    record_issue(server, claims, &access_token, source);
     Ok(access_token)
 }
 
@@ -110,15 +117,35 @@ fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_
     if server.is_audited() {
         let parsed = TokenRequest::parse(request, server.config()).ok();
         let client_id = parsed.as_ref().map(TokenRequest::client_id);
-        server.record_refusal(request.received_at, AuditAction::RequestToken, client_id, cause);
+        server.record_refusal(request, AuditAction::RequestToken, client_id, cause);
     }
 }
 
 /// Tells the audit when a client has not changed over to its current secret yet.
-fn record_retiring_secret<S, T>(server: &AuthorizationServer<S, T>, request: &AuthenticatedRequest<'_>) {
+fn record_retiring_secret<S, T>(
+    server: &AuthorizationServer<S, T>,
+    request: &AuthenticatedRequest<'_>,
+    source: Option<IpAddr>,
+) {
     if let Some(secret) = request.retiring_secret().filter(|_| server.is_audited()) {
         let (client_id, id) = (Some(request.client().client_id().as_str()), secret.id());
         let event = AuditEvent::new(request.received_at(), AuditAction::UseRetiringSecret);
-        server.record(AuditEvent { actor: client_id, client_id, target: Some(&id), ..event });
+        server.record(AuditEvent { source, actor: client_id, client_id, target: Some(&id), ..event });
+    }
+}
+
+/// Tells the audit who got which token, if it wants to know: by what its revocation would name it, and never the token.
+fn record_issue<S, T: TokenIssuer>(
+    server: &AuthorizationServer<S, T>,
+    claims: &Claims,
+    token: &AccessToken,
+    source: Option<IpAddr>,
+) {
+    if server.are_issued_tokens_audited() {
+        let (client_id, id) = (Some(claims.client_id().as_str()), server.issuer().token_id(token).to_text());
+        let (scope, expires_at) = (claims.scope().map(Scope::as_str), Some(claims.expires_at()));
+        let event = AuditEvent::new(claims.issued_at(), AuditAction::IssueToken);
+        let event = AuditEvent { actor: client_id, client_id, target: Some(&id), ..event };
+        server.record(AuditEvent { source, scope, expires_at, ..event });
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use self::check::{Jwt, JwtRules};
 use super::{AnySigner, KeySet, PublicJwk, Signer as _, TokenIssuer, TokenVerifier};
-use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, Scope, json, token::wire};
+use crate::{AccessToken, Authorization, BackendError, Claims, RandomSource, Scope, TokenHash, json, token::wire};
 pub use verifier::JwtVerifier;
 
 /// Issues JWTs of RFC 9068. Nothing is kept: whoever has the public key can check one, and it ends when it expires.
@@ -121,6 +121,11 @@ impl TokenIssuer for JwtIssuer {
 
     fn public_jwks(&self, now: OffsetDateTime) -> Vec<PublicJwk> {
         self.keys.map(now, |key| key.public_jwk().clone())
+    }
+
+    fn token_id(&self, token: &AccessToken) -> TokenHash {
+        let jti = Jwt::parse(token.expose()).and_then(|jwt| jwt.jti());
+        jti.map_or_else(|| token.hash(), |jti| TokenHash::of(&jti))
     }
 }
 

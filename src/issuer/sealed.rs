@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use self::header::{HEADER_LEN, Header, TAG_LEN};
 use super::{KeySet, TokenIssuer, TokenVerifier};
-use crate::{AccessToken, BackendError, Claims, RandomSource};
+use crate::{AccessToken, BackendError, Claims, RandomSource, TokenHash};
 
 /// How many characters a token may have: more than any header carries, and little enough to be decoded for anybody.
 const MAX_TOKEN_LEN: usize = 64 * 1024;
@@ -135,6 +135,13 @@ impl SealedIssuer {
 impl TokenIssuer for SealedIssuer {
     async fn issue(&self, claims: &Claims) -> Result<AccessToken, BackendError> {
         self.seal(claims)
+    }
+
+    fn token_id(&self, token: &AccessToken) -> TokenHash {
+        // What names it stands in the clear.
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token.expose()).map(Zeroizing::new).ok();
+        let header = bytes.as_ref().and_then(|bytes| Some(Header::split(bytes)?.0));
+        header.map_or_else(|| token.hash(), |header| TokenHash::of(&header.jti()))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::{fmt, net::IpAddr};
+
 use super::{Quota, Quotas, RateLimit, rate_limit::Left};
 use crate::{
     AnyCounterStore, AuditAction, AuditEvent, AuthorizationServer, Claims, CounterKey, CounterStore as _, Error, Taken,
@@ -5,7 +7,7 @@ use crate::{
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Takes a token from each quota that it is for, or from none, and says which has the least left.
-    pub(crate) async fn take_token(&self, claims: &Claims) -> Result<Option<RateLimit>, Error> {
+    pub(crate) async fn take_token(&self, claims: &Claims, source: Option<IpAddr>) -> Result<Option<RateLimit>, Error> {
         let Some((quotas, counters)) = self.quotas() else { return Ok(None) };
         let now = claims.issued_at();
         let (mut tightest, mut taken): (Option<Left<'_>>, _) = (None, 0);
@@ -13,7 +15,7 @@ impl<S, T> AuthorizationServer<S, T> {
             let most = if quotas.monitor_only { u64::MAX } else { quota.tokens };
             let refused = match counters.take(key, most, now, quota.ends_at(now)).await {
                 Ok(Taken::Granted { count, is_highest }) => {
-                    self.tell(quotas, claims, (key, quota), count, is_highest);
+                    self.tell(quotas, (claims, source), (key, quota), count, is_highest);
                     tightest = Some(Left::new((key, quota), count, now).tighter(tightest));
                     taken += 1;
                     continue;
@@ -21,7 +23,8 @@ impl<S, T> AuthorizationServer<S, T> {
                 Ok(Taken::UsedUp) => {
                     let left = Left::new((key, quota), quota.tokens, now);
                     let cause = Error::QuotaUsedUp(RateLimit::new(left, quotas, claims));
-                    self.record_quota(claims, AuditAction::ExceedQuota, format_args!("{key} {quota}"), Some(&cause));
+                    let asked = (claims, source);
+                    self.record_quota(asked, AuditAction::ExceedQuota, format_args!("{key} {quota}"), Some(&cause));
                     cause
                 }
                 Err(error) => error.into(),
@@ -42,30 +45,30 @@ impl<S, T> AuthorizationServer<S, T> {
     fn tell(
         &self,
         quotas: &Quotas,
-        claims: &Claims,
+        asked: (&Claims, Option<IpAddr>),
         (key, quota): (CounterKey<'_>, Quota),
         count: u64,
         is_highest: bool,
     ) {
         for percent in quotas.thresholds.iter().filter(|percent| is_highest && quota.share(**percent) == count) {
-            self.record_quota(claims, AuditAction::CrossThreshold, format_args!("{key} {percent}%"), None);
+            self.record_quota(asked, AuditAction::CrossThreshold, format_args!("{key} {percent}%"), None);
         }
         if count > quota.tokens {
-            self.record_quota(claims, AuditAction::ExceedQuota, format_args!("{key} {quota}"), None);
+            self.record_quota(asked, AuditAction::ExceedQuota, format_args!("{key} {quota}"), None);
         }
     }
 
     fn record_quota(
         &self,
-        claims: &Claims,
+        (claims, source): (&Claims, Option<IpAddr>),
         action: AuditAction,
-        target: std::fmt::Arguments<'_>,
+        target: fmt::Arguments<'_>,
         cause: Option<&Error>,
     ) {
         if self.is_audited() {
             let (client_id, target) = (Some(claims.client_id().as_str()), target.to_string());
             let event = AuditEvent::new(claims.issued_at(), action);
-            self.record(AuditEvent { actor: client_id, client_id, target: Some(&target), cause, ..event });
+            self.record(AuditEvent { source, actor: client_id, client_id, target: Some(&target), cause, ..event });
         }
     }
 }

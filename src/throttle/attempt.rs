@@ -12,7 +12,10 @@ pub(crate) struct Ticket<'a> {
     throttle: &'a Throttle,
     limits: Limits,
     client_id: &'a str,
+    /// What it is counted by.
     source: Option<IpAddr>,
+    /// The whole of it, for the audit.
+    address: Option<IpAddr>,
     now: OffsetDateTime,
     counted: Counted,
 }
@@ -43,9 +46,9 @@ impl<S, T> AuthorizationServer<S, T> {
         if limits.client.is_none() && limits.source.is_none() {
             return Ok(None);
         }
-        let (now, source) = (request.received_at, request.source.map(network));
+        let (now, address, source) = (request.received_at, request.source, request.source.map(network));
         let counted = throttle.admit(&limits, client_id, source, now).await?;
-        Ok(Some(Ticket { throttle, limits, client_id, source, now, counted }))
+        Ok(Some(Ticket { throttle, limits, client_id, source, address, now, counted }))
     }
 }
 
@@ -159,7 +162,7 @@ impl Ticket<'_> {
     fn tell<S, T>(&self, server: &AuthorizationServer<S, T>, refused: Option<&Error>) {
         let Counted::Shared { client, source } = &self.counted else { return };
         let wait = |until: OffsetDateTime| (until - self.now).unsigned_abs();
-        let event = AuditEvent::new(self.now, AuditAction::Throttle);
+        let event = AuditEvent { source: self.address, ..AuditEvent::new(self.now, AuditAction::Throttle) };
         if let Some(until) = client.and_then(|admitted| admitted.blocks_until()) {
             if let Some(source) = self.source {
                 let until = milliseconds(self.now + 2 * (until - self.now));
@@ -171,7 +174,7 @@ impl Ticket<'_> {
             server.record(AuditEvent { client_id, cause: Some(&Error::ClientThrottled(wait(until))), ..event });
         }
         if let (Some(until), Some(source)) = (source.and_then(|admitted| admitted.blocks_until()), self.source) {
-            server.record_wait_of_source(source, until, self.now);
+            server.record_wait_of_source(source, until, event);
         }
     }
 

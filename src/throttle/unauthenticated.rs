@@ -18,7 +18,7 @@ impl<S, T> AuthorizationServer<S, T> {
         match throttle.counters.attempt(CounterKey::Source(source), &limit, now).await {
             Ok(Attempt::Admitted(this)) => {
                 if let Some(until) = this.blocks_until() {
-                    self.record_wait_of_source(source, until, now);
+                    self.record_wait_of_source(source, until, AuditEvent::of_request(request, AuditAction::Throttle));
                 }
                 cause
             }
@@ -28,12 +28,11 @@ impl<S, T> AuthorizationServer<S, T> {
         }
     }
 
-    /// Tells the audit that all from this source have to wait now.
-    pub(super) fn record_wait_of_source(&self, source: IpAddr, until: OffsetDateTime, now: OffsetDateTime) {
+    /// Tells the audit that all from this network have to wait now.
+    pub(super) fn record_wait_of_source(&self, network: IpAddr, until: OffsetDateTime, event: AuditEvent<'_>) {
         if self.is_audited() {
-            let (source, cause) = (source.to_string(), Error::SourceThrottled((until - now).unsigned_abs()));
-            let event = AuditEvent::new(now, AuditAction::Throttle);
-            self.record(AuditEvent { target: Some(&source), cause: Some(&cause), ..event });
+            let (network, cause) = (network.to_string(), Error::SourceThrottled((until - event.time).unsigned_abs()));
+            self.record(AuditEvent { target: Some(&network), cause: Some(&cause), ..event });
         }
     }
 }

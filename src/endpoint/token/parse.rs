@@ -75,7 +75,7 @@ impl<'a> TokenRequest<'a> {
     /// | [`with_hashes_upgraded`](crate::AuthorizationServer::with_hashes_upgraded), [`with_uses_noted`](crate::AuthorizationServer::with_uses_noted) | nothing is noted; [`AuthenticatedRequest::client_secret`] says what was used |
     /// | [`with_misspellings_noted`](crate::AuthorizationServer::with_misspellings_noted) | a wrong secret is [`Error::WrongSecret`] and no more is found out |
     /// | [`with_quotas`](crate::AuthorizationServer::with_quotas) | tokens are not counted |
-    /// | [`with_audit_sink`](crate::AuthorizationServer::with_audit_sink) | no refusal is an event, nor is the use of an [old secret](AuthenticatedRequest::retiring_secret) |
+    /// | [`with_audit_sink`](crate::AuthorizationServer::with_audit_sink) | no refusal is an event, nor is the use of an [old secret](AuthenticatedRequest::retiring_secret) or a token that is issued |
     /// | features `tracing` and `metrics` | no span, and nothing counted or timed |
     /// | [`max_authorization_bytes`](Config::max_authorization_bytes) | a longer token is issued, which no endpoint here will look at |
     ///
