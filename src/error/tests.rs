@@ -85,7 +85,8 @@ fn rate_limit() -> RateLimit {
     let quotas = Quotas::default().with_default(Quota::per_day(1).unwrap());
     let server = server.with_quotas(quotas, MemoryCounters::default());
     let claims = Claims::new(ClientId::parse("billing").unwrap(), now(), now());
-    let taken = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.take_token(&claims));
+    let taken =
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.take_token(&claims, None));
     taken.unwrap().unwrap()
 }
 
