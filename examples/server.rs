@@ -215,6 +215,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(public_key) = public_key {
         println!("\nPublic key: {public_key}");
     }
+    if arguments.http && arguments.source_header.is_none() {
+        log(
+            &"Warning: without --source-header all who come through a proxy are counted as one, and wait when one of them fails \
+              too often to authenticate",
+        );
+    }
     println!("\nReady.");
 
     let service = AuthorizationService::new(server.clone(), endpoints);

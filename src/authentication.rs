@@ -196,7 +196,8 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         }
         let looked_at = self.are_misspellings_noted().then(|| client.clone());
         let secrets = client.as_deref().map(Client::client_secrets).unwrap_or_default();
-        let authenticated = if verification::is_slow(secrets, decoy, now) {
+        let is_slow = verification::is_slow(secrets, decoy, now);
+        let authenticated = if is_slow {
             // In a box, so that the future of nearly every request, which does without, is no larger for it.
             Box::pin(self.authenticate_slowly(authentication, client, request)).await
         } else {
@@ -204,7 +205,10 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
             authentication.decide(client, found, now)
         };
         authenticated.map_err(|cause| match looked_at {
-            Some(client) => misspelling::told_from(cause, authentication, client.as_deref(), request),
+            Some(client) => {
+                let is_proven = |secret: &str| is_slow && self.is_proven(client.as_ref(), secret, now);
+                misspelling::told_from(cause, authentication, client.as_deref(), request, is_proven)
+            }
             None => cause,
         })
     }

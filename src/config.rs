@@ -44,7 +44,7 @@ pub(crate) use value::Value;
 /// | `unknown_client_secret_hash` | `generated` | what a request for an unknown client, or for one without a secret, is compared with: `generated`, `chosen` (600,000 rounds), or the text of a [`ClientSecretHash`] as costly as those in use, such as one of the imported ones. Where hashes of different cost are in use, time can tell a client from an unknown one |
 /// | `jwks_max_age` | `5m` | how long the public keys and the metadata of the server may be kept by whoever has read them: a new key must be published for as long before it signs |
 /// | `max_failures_per_client` | `20` | how many failed authentications as one client within the window make those that follow wait, where the host has a [`Throttle`](crate::Throttle); `0`: they are not counted |
-/// | `max_failures_per_source` | `100` | the same for those from one address, or from one /64 of IPv6 |
+/// | `max_failures_per_source` | `100` | the same for those from one address, or from one /64 of IPv6, and for requests in which nobody authenticates |
 /// | `failure_window` | `1m` | the time within which failures are counted |
 /// | `max_retry_after` | `5m` | the longest wait |
 /// | `cache_expiration`, in `seacatauth:client` | `30s` | how long clients are kept in memory by a host that has `Cached` over its store; `0`: not at all |

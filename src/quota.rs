@@ -43,8 +43,10 @@ pub use rate_limit::RateLimit;
 /// nothing is counted: 429, with `Retry-After` until the window ends. Windows are the hours and the days of UTC. A token
 /// whose caller went away while it was made stays counted.
 ///
-/// Every reply with a token, and every such refusal, says in `RateLimit-Policy` and `RateLimit`
-/// (draft-ietf-httpapi-ratelimit-headers-10) what is left of the quota that has the least left, unless quotas only monitor.
+/// Every reply with a token, and every such refusal, says in `RateLimit-Policy` which quotas the token is for, and in `RateLimit` what is
+/// left of the one that has the least left (draft-ietf-httpapi-ratelimit-headers-10), unless quotas only monitor. A client's is
+/// called `client`, and a tenant's `tenant:NAME`. A `RateLimit-Policy` longer than 2 KiB, for a token of dozens of tenants with
+/// quotas, is left out: servers in front might not take the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quotas {
     default: Option<Quota>,

@@ -108,10 +108,13 @@ impl Reply {
         self
     }
 
-    /// With what is left of a quota.
+    /// With the quotas that there are, and what is left of one of them.
     pub(crate) fn with_rate_limit(self, limit: &RateLimit) -> Self {
-        let [policy, left] = limit.fields();
-        self.with("RateLimit-Policy", policy).with("RateLimit", left)
+        let reply = match limit.policies() {
+            Some(policies) => self.with("RateLimit-Policy", policies.to_owned()),
+            None => self,
+        };
+        reply.with("RateLimit", limit.left())
     }
 
     /// The status code.

@@ -80,8 +80,9 @@ impl<S, T> AuthorizationServer<S, T> {
     /// and so do its [diagnosis](Error::diagnosis) and the audit; a secret that has ended while others are live is told as expired.
     ///
     /// It lets nobody in, and no answer changes by it. Every failed authentication takes some more SHA-256 of what was presented, as
-    /// many for an unknown client as for a known one; secrets of the class [`Chosen`](crate::SecretClass::Chosen), which are slow to
-    /// verify, are never tried again.
+    /// many for an unknown client as for a known one. Secrets of the class [`Chosen`](crate::SecretClass::Chosen), which are slow to
+    /// verify, are not verified again: they are recognized once they have been right at this instance and as long as that is
+    /// [kept](Self::with_verified_secrets).
     #[must_use]
     pub fn with_misspellings_noted(self) -> Self {
         Self { are_misspellings_noted: true, ..self }
@@ -129,24 +130,10 @@ impl<S, T> AuthorizationServer<S, T> {
     /// request of theirs is as fast as with a fast hash; 10,000 unless set, and none with 0.
     ///
     /// The secret is not kept, only an HMAC of it under a key of this process. It counts as long as the store gives
-    /// the client as it was.
+    /// the client as it was. With [misspellings noted](Self::with_misspellings_noted) it tells what a wrong secret was meant to be, too.
     #[must_use]
     pub fn with_verified_secrets(self, most_clients: usize) -> Self {
         self.with_verification(|settings| settings.verified = most_clients)
-    }
-
-    /// Notes fast hashes for secrets that have slow ones and do not need them, in memory;
-    /// [`upgrade_hashes`](Self::upgrade_hashes) writes them down. A clone shares what is noted.
-    ///
-    /// Another system has hashed all secrets slowly, also those that a machine has made. One that its client presents and that
-    /// looks like 128 random bits or more, in hexadecimal or base64, is as safe with a SHA-256 ([`SecretClass::Generated`]).
-    /// Leave it off where secrets may be hashes of something shorter. Once some clients have fast hashes and some slow ones, time
-    /// tells these from those, and one of them from an unknown client.
-    ///
-    /// [`SecretClass::Generated`]: crate::SecretClass::Generated
-    #[must_use]
-    pub fn with_hashes_upgraded(self) -> Self {
-        self.with_verification(|settings| settings.upgrades = true)
     }
 
     fn with_verification(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -227,6 +214,20 @@ impl<S, T> AuthorizationServer<S, T> {
 }
 
 impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
+    /// Notes fast hashes for secrets that have slow ones and do not need them, in memory;
+    /// [`upgrade_hashes`](Self::upgrade_hashes) writes them down. A clone shares what is noted.
+    ///
+    /// Another system has hashed all secrets slowly, also those that a machine has made. One that its client presents and that
+    /// looks like 128 random bits or more, in hexadecimal or base64, is as safe with a SHA-256 ([`SecretClass::Generated`]).
+    /// Leave it off where secrets may be hashes of something shorter. Once some clients have fast hashes and some slow ones, time
+    /// tells these from those, and one of them from an unknown client.
+    ///
+    /// [`SecretClass::Generated`]: crate::SecretClass::Generated
+    #[must_use]
+    pub fn with_hashes_upgraded(self) -> Self {
+        self.with_verification(|settings| settings.upgrades = true)
+    }
+
     /// Writes down what was used since this was last called, if that is [noted](Self::with_uses_noted). Call it from time to
     /// time, such as once a minute, and before the process ends: until then, only this instance knows.
     ///

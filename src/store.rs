@@ -1,4 +1,11 @@
 //! Where clients are found, opaque tokens are kept, what may count only once is claimed, and what is limited is counted.
+//!
+//! | store | clients and roles | tokens and revocations | claimed ids | counters |
+//! | --- | --- | --- | --- | --- |
+//! | `MemoryStore` | yes | yes | yes | in `MemoryCounters`, for one instance |
+//! | `SqliteStore`, `PostgresStore` | yes | yes | yes | no: a write for each attempt and each token is not what they are for |
+//! | `RedisStore` | no | yes | yes | yes, for all instances together |
+//! | `Cached` | those of another store | no | no | no |
 
 #[cfg(feature = "cached")]
 mod cached;

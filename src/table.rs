@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    hash::{BuildHasher as _, Hash, RandomState},
+    hash::{BuildHasher as _, DefaultHasher, Hash, RandomState},
     sync::{Mutex, OnceLock, PoisonError},
 };
 
@@ -28,6 +28,15 @@ struct Entry<V> {
     value: V,
 }
 
+/// Where the value of a key is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    /// Which place, once it is taken by their number.
+    pub(crate) place: u64,
+    /// A hash of the key.
+    pub(crate) tag: u64,
+}
+
 /// What says how much would be lost with it.
 pub(crate) trait Ranked: Copy + Default {
     /// Compares what is lost with either at this time, in milliseconds since 1970. Nothing is less than the default.
@@ -40,22 +49,38 @@ impl<V: Ranked> Table<V> {
         Self { places: OnceLock::new(), size: capacity.div_ceil(WAYS).max(1), hasher: RandomState::new() }
     }
 
+    /// The hasher of the keys, for whoever has [`Spot`]s of his own.
+    pub(crate) fn hasher(&self) -> DefaultHasher {
+        self.hasher.build_hasher()
+    }
+
     /// Works on the value of a key, which is the default where there was none.
     pub(crate) fn with<R>(&self, key: impl Hash, now: i64, work: impl FnOnce(&mut V) -> R) -> R {
-        let mut unplaced = V::default();
-        let (place, tag) = self.place(key);
-        let Some(place) = place else { return work(&mut unplaced) };
+        self.with_spot(self.spot(key), now, (usize::MAX, |_| false), work)
+    }
+
+    /// The same for the key of this spot. Where there are `most` of a kind in its place already, what is none of them yet takes
+    /// the entry of the one that ranks lowest.
+    pub(crate) fn with_spot<R>(
+        &self,
+        spot: Spot,
+        now: i64,
+        (most, is_of_kind): (usize, impl Fn(&V) -> bool),
+        work: impl FnOnce(&mut V) -> R,
+    ) -> R {
+        let (mut unplaced, tag) = (V::default(), spot.tag.max(1));
+        let Some(place) = self.place(spot) else { return work(&mut unplaced) };
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = place.iter().position(|entry| entry.tag == tag);
-        let entry = match at {
-            Some(at) => place.get_mut(at),
-            None => {
-                let free = |entry: &Entry<V>| entry.tag == 0;
-                place.iter_mut().min_by(|a, b| free(b).cmp(&free(a)).then_with(|| a.value.rank(&b.value, now)))
+        let is_enough = most <= WAYS && place.iter().filter(|entry| is_of_kind(&entry.value)).count() >= most;
+        if let Some(entry) = place.iter_mut().find(|entry| entry.tag == tag) {
+            if !is_enough || is_of_kind(&entry.value) {
+                return work(&mut entry.value);
             }
-        };
-        match entry {
-            Some(entry) if at.is_some() => work(&mut entry.value),
+            *entry = Entry::default();
+        }
+        let may_go = place.iter_mut().filter(|entry| !is_enough || is_of_kind(&entry.value));
+        let free = |entry: &Entry<V>| entry.tag == 0;
+        match may_go.min_by(|a, b| free(b).cmp(&free(a)).then_with(|| a.value.rank(&b.value, now))) {
             Some(entry) => {
                 *entry = Entry { tag, value: V::default() };
                 work(&mut entry.value)
@@ -66,19 +91,26 @@ impl<V: Ranked> Table<V> {
 
     /// Works on the value of a key, if it has one.
     pub(crate) fn find<R>(&self, key: impl Hash, work: impl FnOnce(&mut V) -> R) -> Option<R> {
-        // Where nothing was ever put in, nothing is allocated either.
-        self.places.get()?;
-        let (place, tag) = self.place(key);
-        let mut place = place?.lock().unwrap_or_else(PoisonError::into_inner);
-        place.iter_mut().find(|entry| entry.tag == tag).map(|entry| work(&mut entry.value))
+        self.find_spot(self.spot(key), work)
     }
 
-    fn place(&self, key: impl Hash) -> (Option<&Place<V>>, u64) {
+    /// The same for the key of this spot.
+    pub(crate) fn find_spot<R>(&self, spot: Spot, work: impl FnOnce(&mut V) -> R) -> Option<R> {
+        // Where nothing was ever put in, nothing is allocated either.
+        self.places.get()?;
+        let mut place = self.place(spot)?.lock().unwrap_or_else(PoisonError::into_inner);
+        place.iter_mut().find(|entry| entry.tag == spot.tag.max(1)).map(|entry| work(&mut entry.value))
+    }
+
+    fn spot(&self, key: impl Hash) -> Spot {
         let hash = self.hasher.hash_one(key);
-        let places = self.places.get_or_init(|| (0..self.size).map(|_| Mutex::default()).collect());
-        let at = usize::try_from(hash % places.len() as u64).unwrap_or_default();
         // The tag must tell apart what is in one place.
-        (places.get(at), hash.max(1))
+        Spot { place: hash, tag: hash }
+    }
+
+    fn place(&self, spot: Spot) -> Option<&Place<V>> {
+        let places = self.places.get_or_init(|| (0..self.size).map(|_| Mutex::default()).collect());
+        places.get(usize::try_from(spot.place % places.len() as u64).unwrap_or_default())
     }
 }
 

@@ -3,6 +3,7 @@
 mod attempt;
 mod network;
 mod pairs;
+mod unauthenticated;
 
 use std::fmt;
 
@@ -21,6 +22,8 @@ use pairs::Pairs;
 /// and without a look-up. These do not count, so nobody makes its own wait longer by asking again. For every quiet window after
 /// the wait, the next one is half as long.
 ///
+/// What is refused before anybody can authenticate, since it has no credentials or is malformed, counts for its source.
+///
 /// An attempt counts as a failure until it has succeeded, so guesses at the same time are no more than
 /// those one after the other. One that a store or the server failed in is taken back; one whose caller went away stays
 /// counted for its window, if its client is not one that has the right secret.
@@ -32,6 +35,9 @@ use pairs::Pairs;
 /// times as many may be under way at once. Who fails and so begins a client's wait waits twice as long as all
 /// others do, whose longest wait is half of the maximum, so that the same one does not come first every time. Success does not make up for failures: else one good
 /// client would let its source guess at all others.
+///
+/// This is remembered of 32 sources for each client, those that it came from last, and at each instance by itself, also where
+/// failures are counted for all instances together.
 ///
 /// Where the host names no source, nothing tells the client from who guesses at it: then anybody can make it wait.
 ///
@@ -63,8 +69,19 @@ impl Throttle {
         Self { counters, pairs: Pairs::new(capacity) }
     }
 
-    /// Counts elsewhere, such as in Redis, for all instances together. While that fails, requests are answered with 503,
-    /// but for those of clients that have authenticated at this instance from where they come from.
+    /// Counts elsewhere, such as in Redis, for all instances together. Who has the right secret each of them still remembers
+    /// by itself, so a client is new to an instance that has just started. While the counters fail, requests are answered with
+    /// 503, but for those of clients that have authenticated at this instance from where they come from.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "redis")]
+    /// # async fn example() -> Result<(), client_credentials::BackendError> {
+    /// use client_credentials::{RedisStore, Throttle};
+    ///
+    /// let throttle = Throttle::with_counters(RedisStore::connect("redis://counters.internal").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_counters(counters: impl CounterStore + 'static) -> Self {
         Self { counters: AnyCounterStore::new(counters), pairs: Pairs::new(CAPACITY) }

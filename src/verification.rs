@@ -9,7 +9,11 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use self::{pool::Pool, upgrades::Upgrades, verified::Verified};
+use self::{
+    pool::Pool,
+    upgrades::Upgrades,
+    verified::{Proof, Verified},
+};
 use crate::{
     AuthorizationServer, Client, ClientSecretHash, Error, Request, SecretClass, StoredSecret,
     authentication::{self, AuthenticatedClient, ClientAuthentication},
@@ -69,15 +73,12 @@ impl<S, T> AuthorizationServer<S, T> {
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
         let Verification { pool, verified, upgrades, .. } = self.verification();
-        let (presented, decoy) = (authentication.client_secret(), self.config().unknown_client_secret_hash());
-        let current = client.as_ref().and_then(|client| client.client_secret_hash()).unwrap_or(decoy);
-        let proof = verified.proof(current, presented, self.random());
-        let proven = client.as_ref().zip(proof).and_then(|(client, proof)| verified.find(client, &proof, now));
-
+        let presented = authentication.client_secret();
+        let (proof, proven) = self.proof(client.as_ref(), presented, now);
         let found = match proven {
             Some(place) => Some(place),
             None => {
-                let (client, decoy) = (client.clone(), decoy.clone());
+                let (client, decoy) = (client.clone(), self.config().unknown_client_secret_hash().clone());
                 let presented = Zeroizing::new(presented.to_owned());
                 let find = move || authentication::find(client.as_deref(), &decoy, &presented, now);
                 // No source gets more turns by inventing clients.
@@ -93,6 +94,19 @@ impl<S, T> AuthorizationServer<S, T> {
             }
         }
         Ok(client)
+    }
+
+    /// Whether it is known already that this secret of `client` is right. It costs one HMAC, whether there is such a client or not.
+    pub(crate) fn is_proven(&self, client: Option<&Arc<Client>>, secret: &str, now: OffsetDateTime) -> bool {
+        self.proof(client, secret, now).1.is_some()
+    }
+
+    /// The proof that is kept where this secret is right, and the place of the secret if it is kept.
+    fn proof(&self, client: Option<&Arc<Client>>, secret: &str, now: OffsetDateTime) -> (Option<Proof>, Option<usize>) {
+        let (verified, decoy) = (&self.verification().verified, self.config().unknown_client_secret_hash());
+        let current = client.and_then(|client| client.client_secret_hash()).unwrap_or(decoy);
+        let proof = verified.proof(current, secret, self.random());
+        (proof, client.zip(proof).and_then(|(client, proof)| verified.find(client, &proof, now)))
     }
 
     /// What waits to be written by [`Self::upgrade_hashes`], if anything can.

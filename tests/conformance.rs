@@ -6,7 +6,7 @@
 mod custom_store;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
@@ -14,11 +14,12 @@ use std::{
 
 use client_credentials::{
     Admitted, AnyClientStore, AnyCounterStore, AnyTokenStore, Attempt, BackendError, Claim, Claims, Client, ClientId,
-    ClientRegistry, ClientStore, CounterKey, CounterStore, FailureLimit, MemoryCounters, MemoryStore, Registered,
-    ReplayStore, Role, RoleId, Taken, TenantName, TokenHash, TokenStore, Updated, Version, conformance,
+    ClientRegistry, ClientStore, CounterKey, CounterStore, FailureLimit, Failures, MemoryCounters, MemoryStore,
+    Registered, ReplayStore, Role, RoleId, Taken, TenantName, TokenHash, TokenStore, Updated, Version, conformance,
     time::OffsetDateTime,
 };
 use custom_store::store::MyStore;
+use serde::{Serialize, de::DeserializeOwned};
 
 fn memory(clients: Vec<Client>) -> MemoryStore {
     let store = MemoryStore::default();
@@ -52,6 +53,69 @@ fn pointers_and_type_erased_stores() {
     conformance::client_registry(async || Arc::new(MemoryStore::default()));
     conformance::counter_store(async || AnyCounterStore::new(MemoryCounters::default()));
     conformance::counter_store(async || AnyCounterStore::new(Arc::new(MemoryCounters::default())));
+}
+
+/// Counters of which nothing is kept but texts, and of which every argument and answer goes over a wire.
+#[derive(Clone, Default)]
+struct TextCounters(Arc<Mutex<HashMap<String, String>>>, MemoryCounters);
+
+fn over_a_wire<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+}
+
+impl CounterStore for TextCounters {
+    async fn attempt(
+        &self,
+        key: CounterKey<'_>,
+        limit: &FailureLimit,
+        now: OffsetDateTime,
+    ) -> Result<Attempt, BackendError> {
+        let mut rows = self.0.lock().unwrap();
+        let row = rows.entry(key.to_string()).or_insert_with(|| serde_json::to_string(&Failures::default()).unwrap());
+        let mut failures: Failures = serde_json::from_str(row).unwrap();
+        let attempt = failures.attempt(&over_a_wire(limit), now);
+        *row = serde_json::to_string(&failures).unwrap();
+        rows.retain(|_, row| serde_json::from_str::<Failures>(row).unwrap().stale_at() > now);
+        Ok(match attempt {
+            Attempt::Admitted(admitted) => Attempt::Admitted(over_a_wire(&admitted)),
+            Attempt::Refused { until } => Attempt::Refused { until },
+        })
+    }
+
+    async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
+        if let Some(row) = self.0.lock().unwrap().get_mut(&key.to_string()) {
+            let mut failures: Failures = serde_json::from_str(row).unwrap();
+            let mut again = Admitted::new(admitted.at(), admitted.window());
+            if let Some(until) = admitted.blocks_until() {
+                again = again.with_strike(admitted.strikes(), until);
+            }
+            assert_eq!(again, *admitted);
+            failures.forgive(&again);
+            *row = serde_json::to_string(&failures).unwrap();
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        key: CounterKey<'_>,
+        most: u64,
+        now: OffsetDateTime,
+        ends_at: OffsetDateTime,
+    ) -> Result<Taken, BackendError> {
+        self.1.take(key, most, now, ends_at).await
+    }
+
+    async fn give_back(&self, key: CounterKey<'_>, ends_at: OffsetDateTime) -> Result<(), BackendError> {
+        self.1.give_back(key, ends_at).await
+    }
+}
+
+#[test]
+fn counters_of_a_store_that_keeps_texts() {
+    conformance::counter_store(async || TextCounters::default());
+    let shared = TextCounters::default();
+    conformance::counter_store(async || shared.clone());
 }
 
 /// A memory of counters with one fault.

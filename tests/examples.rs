@@ -513,6 +513,17 @@ fn server_refuses_a_key_that_others_can_read() {
 }
 
 #[test]
+fn server_warns_of_a_proxy_that_names_no_source() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, warns) in [(&["--http"][..], true), (&["--http", "--source-header", "X-Real-IP"], false)] {
+        let running = server(folder.path(), &[&["--database", "memory"], arguments].concat(), "Ready.");
+        common::request("GET", "/openapi.json").send(running.address(), "/openapi.json");
+        let log = running.stop();
+        assert_eq!(log.contains("Warning: without --source-header "), warns, "{log}");
+    }
+}
+
+#[test]
 fn server_refuses_an_issuer_that_is_none() {
     for issuer in ["http://auth.example.com", "https://auth.example.com?a=b"] {
         let folder = tempfile::tempdir().unwrap();

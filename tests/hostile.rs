@@ -247,10 +247,11 @@ fn rfc9112_9_3_2_pipelined_requests_are_answered_in_their_order() {
         let get = format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let (mut status, _) = client.ask(mint.as_bytes()).await.unwrap();
         assert_eq!(status, 200);
-        let all = [mint.as_str(), &get].concat().repeat(200);
+        // Of those that authenticate nobody as few as a source may send in a minute.
+        let all = [mint.repeat(4), get.clone()].concat().repeat(80);
         (status, _) = client.ask(all.as_bytes()).await.unwrap();
         assert_eq!(status, 200);
-        for expected in [405, 200].repeat(200).into_iter().take(399) {
+        for expected in [200, 200, 200, 405, 200].repeat(80).into_iter().take(399) {
             (status, _) = client.read().await.unwrap();
             assert_eq!(status, expected);
         }

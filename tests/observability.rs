@@ -15,9 +15,11 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
-    AuditEvent, AuditSink, AuthorizationServer, BackendError, Client, ClientSecret, ClientSecretHash, ClientStore,
-    Config, Endpoint, Endpoints, Error, MemoryStore, OpaqueIssuer, RandomSource, Reply, Request, StoredSecret,
-    TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request, now, time::OffsetDateTime,
+    Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, BackendError, Client, ClientSecret,
+    ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error, FailureLimit,
+    MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass, StoredSecret,
+    Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request, now,
+    time::OffsetDateTime,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tracing::{
@@ -288,6 +290,103 @@ fn what_is_counted_and_timed() {
         r#"client_credentials_issuer_duration_seconds_count{operation="issue"} 2"#,
         "# HELP client_credentials_tokens_issued_total Access tokens that were issued",
     ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+/// Counters whose `forgive` and `give_back` fail, and whose others do where they are told to.
+struct Forgetful(MemoryCounters, bool);
+
+impl CounterStore for Forgetful {
+    async fn attempt(
+        &self,
+        key: CounterKey<'_>,
+        limit: &FailureLimit,
+        now: OffsetDateTime,
+    ) -> Result<Attempt, BackendError> {
+        if self.1 { Err(BackendError::new("down")) } else { self.0.attempt(key, limit, now).await }
+    }
+
+    async fn forgive(&self, _: CounterKey<'_>, _: &Admitted) -> Result<(), BackendError> {
+        Err(BackendError::new("down"))
+    }
+
+    async fn take(
+        &self,
+        key: CounterKey<'_>,
+        most: u64,
+        now: OffsetDateTime,
+        ends_at: OffsetDateTime,
+    ) -> Result<Taken, BackendError> {
+        if self.1 { Err(BackendError::new("down")) } else { self.0.take(key, most, now, ends_at).await }
+    }
+
+    async fn give_back(&self, _: CounterKey<'_>, _: OffsetDateTime) -> Result<(), BackendError> {
+        Err(BackendError::new("down"))
+    }
+}
+
+#[test]
+fn counters_are_stores_whose_calls_are_timed() {
+    let counted = |fail: bool, memory: bool| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let counters = || match memory {
+            true => AnyCounterStore::new(AnyCounterStore::new(MemoryCounters::default())),
+            false => AnyCounterStore::new(Forgetful(MemoryCounters::default(), fail)),
+        };
+        let quotas = Quotas::default().with_default(Quota::per_day(1).unwrap());
+        let server = server("right", BASIC).with_quotas(quotas, counters());
+        let server = server.with_throttle(Throttle::with_counters(counters()));
+        let right = basic("billing:right");
+        metrics::with_local_recorder(&recorder, || {
+            describe_metrics();
+            for _ in 0..2 {
+                let request = Request::new("POST", now()).header("Content-Type", FORM);
+                let request = request.header("Authorization", right.as_bytes());
+                drop(block_on(handle_token_request(&server, &request.body(b"grant_type=client_credentials"))));
+            }
+        });
+        recorder.handle().render()
+    };
+    let called = |operation: &str, times: usize| {
+        format!("client_credentials_store_duration_seconds_count{{operation=\"{operation}\"}} {times}")
+    };
+    let failed = |operation: &str, times: usize| {
+        format!("client_credentials_store_errors_total{{operation=\"{operation}\"}} {times}")
+    };
+    for (text, lines) in [
+        (counted(false, true), vec![called("attempt", 2), called("forgive", 2), called("take", 2)]),
+        (counted(false, false), vec![called("attempt", 2), failed("forgive", 2), called("take", 2)]),
+        (counted(true, false), vec![called("attempt", 2), failed("attempt", 2)]),
+    ] {
+        for line in &lines {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        let errors = text.lines().filter(|line| line.starts_with("client_credentials_store_errors_total")).count();
+        assert_eq!(errors, lines.iter().filter(|line| line.contains("errors")).count(), "{text}");
+    }
+}
+
+#[test]
+fn upgrades_of_hashes_are_calls_of_the_store() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let secret = ClientSecret::generate(&RandomSource::default()).unwrap();
+    let hash = ClientSecretHash::of(&secret, SecretClass::Chosen, &RandomSource::default()).unwrap();
+    let store = MemoryStore::default();
+    let client = Client::builder("billing").seacatauth_credentials(true).client_secret_hash(hash);
+    store.insert_client(client.build().unwrap());
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+    let server = server.with_hashes_upgraded().with_uses_noted();
+    let right = basic(format!("billing:{}", secret.expose()));
+    metrics::with_local_recorder(&recorder, || {
+        let request = Request::new("POST", now()).header("Content-Type", FORM);
+        let request = request.header("Authorization", right.as_bytes()).body(b"grant_type=client_credentials");
+        assert_eq!(block_on(handle_token_request(&server, &request)).status(), 200);
+        assert_eq!(block_on(server.upgrade_hashes(now())).unwrap(), 1);
+    });
+    let text = recorder.handle().render();
+    for operation in ["find_client", "read", "update", "record_uses"] {
+        let line = format!("client_credentials_store_duration_seconds_count{{operation=\"{operation}\"}} 1");
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
 }

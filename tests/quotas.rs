@@ -14,8 +14,9 @@ mod servers;
 use std::{sync::Arc, time::Duration};
 
 use client_credentials::{
-    AccessToken, AnyTokenIssuer, AuthorizationServer, BackendError, Claims, ClientId, Config, CounterStore,
-    MemoryCounters, OpaqueIssuer, Quota, Quotas, TenantName, TokenIssuer, handle_token_request, time::OffsetDateTime,
+    AccessToken, AnyTokenIssuer, AuthorizationServer, BackendError, Claims, Client, ClientId, ClientSecret,
+    ClientSecretHash, Config, CounterStore, MemoryCounters, MemoryStore, OPENAPI, OpaqueIssuer, Quota, Quotas,
+    RandomSource, TenantName, TokenIssuer, handle_token_request, time::OffsetDateTime,
 };
 use common::{Answer, Events, SECRET, Served, Server, basic, block_on, store, stores};
 
@@ -96,7 +97,8 @@ fn a_tenant_has_its_quota_for_all_clients_and_a_token_for_two_counts_for_both() 
     let quotas = Quotas::default().with_tenant(tenant("acme"), hourly(4)).with_tenant(tenant("bolt"), hourly(2));
     let server = server(quotas, MemoryCounters::default());
     let granted = block_on(ask(&server, 0, "basic", BOTH));
-    assert_eq!(limits(&granted), [Some("\"tenant\";q=2;w=3600"), Some("\"tenant\";r=1;t=3000"), None]);
+    let policies = r#""tenant:acme";q=4;w=3600, "tenant:bolt";q=2;w=3600"#;
+    assert_eq!(limits(&granted), [Some(policies), Some("\"tenant:bolt\";r=1;t=3000"), None]);
     assert_eq!(statuses(&server, 0, "basic", BOTH, 1), [200]);
     // None is left of one of them, so nothing is taken of the other.
     assert_eq!(statuses(&server, 0, "basic", BOTH, 5), [429; 5]);
@@ -104,6 +106,77 @@ fn a_tenant_has_its_quota_for_all_clients_and_a_token_for_two_counts_for_both() 
     assert_eq!(statuses(&server, 0, "defaulting", acme, 3), [200, 200, 429]);
     // A token for no tenant is none of theirs.
     assert_eq!(limits(&block_on(ask(&server, 0, "basic", GRANT))), [None; 3]);
+}
+
+#[test]
+fn the_least_left_wins_and_the_policies_stay() {
+    let quotas = Quotas::default().with_default(hourly(9)).with_tenant(tenant("bolt"), Quota::per_day(5).unwrap());
+    let server = server(quotas.with_tenant(tenant("acme"), hourly(8)), MemoryCounters::default());
+    let ask = |client, form| block_on(ask(&server, 0, client, form));
+    let day = 10 * 3600 - 600;
+    let policies = r#""client";q=9;w=3600, "tenant:acme";q=8;w=3600, "tenant:bolt";q=5;w=86400"#;
+    let is_left = |answer: &Answer, policies: &str, left: &str| {
+        assert_eq!(limits(answer)[..2], [Some(policies), Some(left)]);
+    };
+    // At first it is the tenant with the smallest quota, then the client, then the tenant again.
+    is_left(&ask("basic", BOTH), policies, &format!("\"tenant:bolt\";r=4;t={day}"));
+    for left in (2..=7).rev() {
+        is_left(&ask("basic", GRANT), "\"client\";q=9;w=3600", &format!("\"client\";r={left};t=3000"));
+    }
+    is_left(&ask("basic", BOTH), policies, "\"client\";r=1;t=3000");
+    let other = "grant_type=client_credentials&scope=tenant:bolt";
+    for left in [2, 1] {
+        let answer = ask("superuser", other);
+        let policies = r#""client";q=9;w=3600, "tenant:bolt";q=5;w=86400"#;
+        is_left(&answer, policies, &format!("\"tenant:bolt\";r={left};t={day}"));
+    }
+    // As much is left of two: the one that it lasts longer for.
+    let granted = ask("basic", BOTH);
+    assert_eq!(granted.status, 200);
+    is_left(&granted, policies, &format!("\"tenant:bolt\";r=0;t={day}"));
+    let refused = ask("basic", BOTH);
+    assert_eq!(refused.status, 429);
+    is_left(&refused, policies, "\"client\";r=0;t=3000");
+}
+
+#[test]
+fn rfc9651_3_3_3_the_name_of_a_tenant_is_a_string_as_it_is() {
+    let name = "!#$%&'()+,-.:;<=>?@[]^_`{|}~Az09";
+    let quotas = Quotas::default().with_tenant(tenant(name), hourly(2));
+    let store = MemoryStore::default();
+    let secret = ClientSecretHash::generated(&ClientSecret::new(SECRET.into()), &RandomSource::default()).unwrap();
+    let client = Client::builder("awkward").seacatauth_credentials(true).client_secret_hash(secret).tenant(name);
+    store.insert_client(client.build().unwrap());
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+    let server = server.with_quotas(quotas, MemoryCounters::default());
+    let asked = basic("awkward", SECRET, "grant_type=client_credentials&scope=tenant:*");
+    let answer = Answer::of(&block_on(handle_token_request(&server, &asked.request_at(start()))));
+    let [policies, left] = [format!("\"tenant:{name}\";q=2;w=3600"), format!("\"tenant:{name}\";r=1;t=3000")];
+    assert_eq!(limits(&answer), [Some(&*policies), Some(&left), None]);
+
+    let openapi: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+    for (header, value) in [("RateLimitPolicy", policies), ("RateLimit", left)] {
+        let schema = &openapi["components"]["headers"][header]["schema"];
+        assert!(jsonschema::is_valid(schema, &value.into()), "{header}");
+        assert!(!jsonschema::is_valid(schema, &"\"tenant:a\"b\";q=1;w=1".into()));
+    }
+}
+
+#[test]
+fn a_list_of_policies_that_servers_in_front_would_not_take_is_left_out() {
+    let names: Vec<_> = (0..100).map(|n| format!("{n:0>60}")).collect();
+    let store = MemoryStore::default();
+    let secret = ClientSecretHash::generated(&ClientSecret::new(SECRET.into()), &RandomSource::default()).unwrap();
+    let client = Client::builder("wide").seacatauth_credentials(true).client_secret_hash(secret);
+    let client = names.iter().fold(client, |client, name| client.tenant(name));
+    store.insert_client(client.build().unwrap());
+    let quotas = names.iter().fold(Quotas::default(), |quotas, name| quotas.with_tenant(tenant(name), hourly(9)));
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+    let server = server.with_quotas(quotas, MemoryCounters::default());
+    let asked = basic("wide", SECRET, "grant_type=client_credentials&scope=tenant:*");
+    let answer = Answer::of(&block_on(handle_token_request(&server, &asked.request_at(start()))));
+    let left = format!("\"tenant:{}\";r=8;t=3000", names[0]);
+    assert_eq!((answer.status, limits(&answer)), (200, [None, Some(&*left), None]));
 }
 
 #[test]

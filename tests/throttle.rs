@@ -16,15 +16,15 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, BackendError, Client, ClientStore, Config, MemoryStore, OpaqueIssuer, Request,
-    Source, Throttle, handle_introspection_request, handle_revocation_request, handle_token_request,
-    time::OffsetDateTime,
+    Admitted, AnyTokenIssuer, Attempt, AuthorizationServer, BackendError, Client, ClientStore, Config, CounterKey,
+    CounterStore, FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Request, Source, Taken, Throttle,
+    handle_introspection_request, handle_revocation_request, handle_token_request, time::OffsetDateTime,
 };
 use common::{Answer, Asked, Events, SECRET, Server, basic, block_on, endpoints, post, serve, store, stores};
 
@@ -277,10 +277,64 @@ fn every_endpoint_that_authenticates_clients_counts_and_refuses() {
     }
     // What is refused for anything else is no guess.
     for _ in 0..20 {
-        let at = At(&server, "192.0.2.9", 0.0);
-        at.asks("disabled", SECRET).refused(400, "unauthorized_client");
-        let anonymous = post(GRANT);
-        Answer::of(&block_on(handle_token_request(&server, &at.request(&anonymous)))).refused(401, "invalid_client");
+        At(&server, "192.0.2.9", 0.0).asks("disabled", SECRET).refused(400, "unauthorized_client");
+    }
+}
+
+#[test]
+fn what_nobody_can_authenticate_with_is_counted_by_its_source() {
+    let malformed = || post(GRANT).header("Authorization", "Basic !");
+    for (asked, status, error) in [
+        (post(GRANT), 401, "invalid_client"),
+        (malformed(), 400, "invalid_request"),
+        (post(format!("{GRANT}&client_id=basic&client_id=basic")), 400, "invalid_request"),
+        (post("client_id=%"), 400, "invalid_request"),
+        (basic("basic", SECRET, "grant_type=password"), 400, "unsupported_grant_type"),
+    ] {
+        let events = Events::default();
+        let server = server(few(), Throttle::default()).with_audit_sink(events.clone());
+        At(&server, "192.0.2.1", 0.0).mints("post-basic");
+        let ask = |source: &str, at: f64| {
+            Answer::of(&block_on(handle_token_request(&server, &At(&server, source, at).request(&asked))))
+        };
+        for _ in 0..5 {
+            ask("192.0.2.1", 0.0).refused(status, error);
+        }
+        for n in 0..50 {
+            let refused = ask("192.0.2.1", f64::from(n) / 100.0);
+            refused.refused(429, "temporarily_unavailable");
+            assert_eq!(refused.header("retry-after"), Some("1"));
+        }
+        // Five of them, and the wait that the last one began.
+        let told: Vec<_> = events.0.lock().unwrap().iter().map(|event| event["action"].clone()).collect();
+        assert_eq!(told, [["request_token"; 4].as_slice(), &["throttle", "request_token"]].concat());
+        // Whoever has the right secret there is known by it, and others are elsewhere.
+        At(&server, "192.0.2.1", 0.5).mints("post-basic");
+        assert_eq!(At(&server, "192.0.2.1", 0.5).waits("basic"), 1);
+        At(&server, "192.0.2.2", 0.5).mints("basic");
+        ask("192.0.2.1", 1.0).refused(status, error);
+        // Where the host names no source, nothing tells them apart.
+        for _ in 0..50 {
+            ask("", 1.0).refused(status, error);
+        }
+    }
+}
+
+#[test]
+fn at_the_other_endpoints_too() {
+    let server = server(few(), Throttle::default());
+    let at = At(&server, "192.0.2.1", 0.0);
+    let (anonymous, malformed) = (post("token=a"), post("token=a").header("Authorization", "Basic !"));
+    let bearer = post("token=%").header("Authorization", "Bearer abc");
+    let introspect = |asked: &Asked| Answer::of(&block_on(handle_introspection_request(&server, &at.request(asked))));
+    let revoke = |asked: &Asked| Answer::of(&block_on(handle_revocation_request(&server, &at.request(asked))));
+    introspect(&anonymous).refused(401, "invalid_client");
+    introspect(&malformed).refused(400, "invalid_request");
+    introspect(&bearer).refused(400, "invalid_request");
+    revoke(&anonymous).refused(401, "invalid_client");
+    revoke(&malformed).refused(400, "invalid_request");
+    for answer in [introspect(&anonymous), revoke(&malformed), introspect(&bearer)] {
+        answer.refused(429, "temporarily_unavailable");
     }
 }
 
@@ -363,6 +417,105 @@ async fn many_of_a_good_pair_at_once_are_all_served() {
         assert!(hung_up.is_err());
     }
     assert_eq!(mint(&server).await, 200);
+}
+
+#[test]
+fn a_client_that_comes_from_everywhere_does_not_have_others_forgotten() {
+    let server = server(few(), Throttle::with_capacity(1024));
+    At(&server, "192.0.2.1", 0.0).mints("post-basic");
+    for n in 0..20_000_u32 {
+        At(&server, &format!("2001:db8:{:x}:{:x}::1", n >> 16, n & 0xFFFF), 1.0).mints("basic");
+    }
+    for client in ["post-basic", "basic"] {
+        for n in 0..3 {
+            At(&server, &format!("203.0.113.{n}"), 2.0).fails(client);
+        }
+    }
+    At(&server, "192.0.2.1", 2.0).mints("post-basic");
+    // It is known where it came from last, and forgotten where it came from at first.
+    At(&server, "2001:db8:0:4e1f::1", 2.0).mints("basic");
+    At(&server, "2001:db8::1", 2.0).waits("basic");
+}
+
+#[tokio::test]
+async fn of_a_good_pair_no_more_are_under_way_however_many_hang_up() {
+    let (server, asked) = slow();
+    let (server, source) = (Arc::new(server), IpAddr::from([192, 0, 2, 1]));
+    let ask = async |server: &AuthorizationServer<_, _>, secret: &str| {
+        handle_token_request(server, &guess("basic", secret).request_at(start()).source(source)).await.status()
+    };
+    assert_eq!(ask(&server, SECRET).await, 200);
+    for round in 0..10 {
+        asked.store(0, Ordering::Relaxed);
+        let mut guesses = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let server = server.clone();
+            guesses.spawn(async move {
+                handle_token_request(&server, &guess("basic", "wrong").request_at(start()).source(source)).await;
+            });
+        }
+        // On one thread: each of them comes as far as to the store.
+        tokio::task::yield_now().await;
+        guesses.shutdown().await;
+        // Beside these at first the three that anybody has, and then none.
+        assert_eq!(asked.load(Ordering::Relaxed), if round == 0 { 27 } else { 24 });
+    }
+    assert_eq!(ask(&server, SECRET).await, 200);
+}
+
+/// Counters that do not answer once they are told not to.
+struct Stuck(MemoryCounters, Arc<AtomicBool>);
+
+impl CounterStore for Stuck {
+    async fn attempt(
+        &self,
+        key: CounterKey<'_>,
+        limit: &FailureLimit,
+        now: OffsetDateTime,
+    ) -> Result<Attempt, BackendError> {
+        if self.1.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.0.attempt(key, limit, now).await
+    }
+
+    async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
+        self.0.forgive(key, admitted).await
+    }
+
+    async fn take(
+        &self,
+        key: CounterKey<'_>,
+        most: u64,
+        now: OffsetDateTime,
+        ends_at: OffsetDateTime,
+    ) -> Result<Taken, BackendError> {
+        self.0.take(key, most, now, ends_at).await
+    }
+
+    async fn give_back(&self, key: CounterKey<'_>, ends_at: OffsetDateTime) -> Result<(), BackendError> {
+        self.0.give_back(key, ends_at).await
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_once_a_guess_of_a_good_pair_was_wrong_has_failed() {
+    let (server, asked) = slow();
+    let is_stuck = Arc::new(AtomicBool::new(false));
+    let throttle = Throttle::with_counters(Stuck(MemoryCounters::default(), is_stuck.clone()));
+    let server = server.with_throttle(throttle);
+    let ask = async |secret: &str| {
+        let asked = guess("basic", secret);
+        let asked = asked.request_at(start()).source(IpAddr::from([192, 0, 2, 1]));
+        tokio::time::timeout(Duration::from_millis(100), handle_token_request(&server, &asked)).await
+    };
+    assert_eq!(ask(SECRET).await.unwrap().status(), 200);
+    is_stuck.store(true, Ordering::Relaxed);
+    for _ in 0..10 {
+        // Hung up while it is counted where all count theirs, or before it is looked up.
+        assert!(ask("wrong").await.is_err());
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1 + 3);
 }
 
 #[tokio::test]
@@ -539,6 +692,10 @@ mod shared {
         down.refused(503, "temporarily_unavailable");
         assert_eq!(ask(&server, [192, 0, 2, 1], 1.0, "basic", SECRET).await.status, 200);
         assert_eq!(ask(&server, [192, 0, 2, 1], 1.0, "basic", "wrong").await.status, 401);
+        // What nobody can authenticate with is refused for that all the same.
+        let anonymous = post(GRANT);
+        let request = anonymous.request_at(start()).source(IpAddr::from([192, 0, 2, 1]));
+        Answer::of(&handle_token_request(&server, &request).await).refused(401, "invalid_client");
         redis.restart();
         let started = std::time::Instant::now();
         while ask(&server, [192, 0, 2, 2], 1.0, "basic", SECRET).await.status != 200 {

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{
     Client, ClientId, ClientSecret, ClientSecretHash, Reply, Request, TokenEndpointAuthMethod, handle_token_request,
 };
-use client_credentials_fuzz::{Issuer, bounded, done, now, random, serve};
+use client_credentials_fuzz::{Issuer, Log, bounded, done, now, random, serve};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -18,7 +18,9 @@ fuzz_target!(|text: &str| {
     let hash = ClientSecretHash::generated(&ClientSecret::new(secret.into()), &random()).unwrap();
     for method in [TokenEndpointAuthMethod::ClientSecretBasic, TokenEndpointAuthMethod::ClientSecretPost] {
         let client = Client::builder(id).seacatauth_credentials(true).client_secret_hash(hash.clone());
+        let log = Log::new(None);
         let server = serve(Issuer::Opaque, [&client.token_endpoint_auth_method(method).build().unwrap()]);
+        let server = server.with_audit_sink(log.sink());
         let ask = |secret: &str| -> Reply {
             let request = Request::new("POST", now()).header("Content-Type", b"application/x-www-form-urlencoded");
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -40,5 +42,6 @@ fuzz_target!(|text: &str| {
         let expected = if secret.chars().any(char::is_control) { 400 } else { 200 };
         assert_eq!(ask(secret).status(), expected, "{method:?}");
         assert_eq!(ask(&format!("{secret}x")).status(), if expected == 200 { 401 } else { 400 }, "{method:?}");
+        log.check(&[]);
     }
 });

@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use client_credentials::{Request, handle_token_request};
-use client_credentials_fuzz::{Issuer, SECRET, bounded, clients, done, now, serve};
+use client_credentials_fuzz::{Issuer, Log, SECRET, bounded, clients, done, now, serve};
 use libfuzzer_sys::fuzz_target;
 
 const KNOWN: [&str; 6] = ["grant_type", "scope", "client_id", "client_secret", "resource", "audience"];
@@ -13,13 +13,15 @@ fuzz_target!(|body: &[u8]| {
     if form_urlencoded::parse(body).any(|(name, value)| [name, value].iter().any(|text| text.contains('\u{FFFD}'))) {
         return;
     }
-    let server = serve(Issuer::Opaque, clients().clients());
+    let log = Log::new(None);
+    let server = serve(Issuer::Opaque, clients().clients()).with_audit_sink(log.sink());
     let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("plain:{SECRET}")));
     let request = Request::new("POST", now())
         .header("Content-Type", b"application/x-www-form-urlencoded")
         .header("Authorization", authorization.as_bytes())
         .body(body);
     let reply = bounded(body.len(), || done(handle_token_request(&server, &request)));
+    log.check(&[]);
     assert!(matches!(reply.status(), 200 | 400 | 413), "{reply:?}");
     assert_eq!(reply.status() == 200, is_granted(body), "{reply:?}");
     if reply.status() == 200 {

@@ -4,10 +4,12 @@
 use std::str::FromStr;
 
 use client_credentials::{
-    AccessToken, ClientId, ClientSecretHash, Endpoint, Endpoints, RoleId, Scope, SealingKey, TenantName, TokenHash,
+    AccessToken, AuditHead, ClientId, ClientSecretHash, Config, Endpoint, Endpoints, Quota, RoleId, Scope, SealingKey,
+    TenantName, TokenHash,
 };
 use client_credentials_fuzz::bounded;
 use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
 
 fuzz_target!(|text: &str| {
     bounded(text.len(), || texts(text));
@@ -40,8 +42,30 @@ fn texts(text: &str) {
         assert_eq!(token.expose(), text);
         assert_eq!(token.hash().to_text().len(), 43);
     }
+    if let Ok(quota) = text.parse::<Quota>() {
+        assert_eq!(quota.to_string().parse(), Ok(quota));
+    }
+    if let Ok(head) = text.parse::<AuditHead>() {
+        assert_eq!(head.to_string().parse(), Ok(head));
+    }
+    duration(text);
     if let Ok(key) = text.parse::<SealingKey>() {
         assert_eq!(key.to_text().parse::<SealingKey>().unwrap().key_id(), key.key_id());
+    }
+}
+
+/// A duration, which comes to the same in seconds.
+fn duration(text: &str) {
+    let read =
+        |value: Value| serde_json::from_value::<Config>(json!({"seacatauth:client": {"cache_expiration": value}}));
+    let whole = |value: Value| serde_json::from_value::<Config>(json!({"jwks_max_age": value}));
+    let any = read(text.into()).map(|config| config.cache_expiration()).ok();
+    if let Ok(config) = whole(text.into()) {
+        let seconds = config.jwks_max_age();
+        assert!(seconds.as_secs() > 0 && seconds.subsec_nanos() == 0 && any == Some(seconds));
+        assert_eq!(whole(seconds.as_secs().into()).unwrap(), config);
+    } else {
+        assert!(any.is_none_or(|any| any.as_secs() == 0 || any.subsec_nanos() > 0));
     }
 }
 
@@ -55,7 +79,7 @@ fn addresses(text: &str) {
             assert_eq!(endpoints.find(endpoints.path(endpoint).unwrap()), Some(endpoint));
             assert!(endpoints.url(endpoint).unwrap().starts_with("http"));
         }
-        let document: serde_json::Value = serde_json::from_str(endpoints.openapi()).unwrap();
+        let document: Value = serde_json::from_str(endpoints.openapi()).unwrap();
         assert!(document.is_object());
     }
     let endpoints = Endpoints::new("https://auth.example.com/t").unwrap().without(Endpoint::Management);

@@ -1,13 +1,17 @@
 //! What the targets have in common: a server with a few clients, requests that people can read, and what must hold of every
 //! reply.
 
+mod audit;
 mod memory;
 mod requests;
 mod server;
 
+pub use audit::Log;
 pub use memory::bounded;
 pub use requests::run;
-pub use server::{ISSUER, Issuer, SECRET, clients, issuer, now, random, serve, signing_key};
+pub use server::{
+    ISSUER, Issuer, SECRET, Server, clients, endpoints, issuer, now, random, serve, serve_as, signing_key,
+};
 
 use std::task::{Context, Poll, Waker};
 

@@ -11,8 +11,10 @@
 //! Authorization: Bearer {last}
 //! ```
 //!
-//! After the path the first line says which kind of tokens the server has (`opaque` unless said, `jwt`, `sealed`). What stands in
-//! braces is replaced, so that the right secret and good tokens come in too:
+//! After the path the first line says which kind of tokens the server has (`opaque` unless said, `jwt`, `sealed`), and then whether it
+//! is `limited`, so that few failures make wait, and few tokens are too many. Two fields say what does not stand in a request:
+//! `Source`, from which address it comes, and `After`, how many seconds later than the others. What stands in braces is
+//! replaced, so that the right secret and good tokens come in too:
 //!
 //! | marker | stands for |
 //! | --- | --- |
@@ -23,17 +25,13 @@
 //! | `{etag}`, `{id}` | what stood in an earlier reply as `ETag`, and at the end of `Location` or as the first id of a list |
 //! | `{long}` | four kilobytes |
 
-use std::str;
+use std::{str, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use client_credentials::{
-    AnyTokenIssuer, AuthorizationServer, MemoryStore, Reply, Request, handle_request, handle_token_request,
-};
+use client_credentials::{AuditKey, Reply, Request, handle_request, handle_token_request};
 use serde_json::Value;
 
-use crate::{Issuer, SECRET, bounded, clients, done, now, serve, server::endpoints};
-
-type Server = AuthorizationServer<MemoryStore, AnyTokenIssuer>;
+use crate::{Issuer, Log, SECRET, Server, bounded, clients, done, endpoints, now, serve, server::serve_limited};
 
 /// The most requests of one input.
 const MAX_REQUESTS: usize = 8;
@@ -52,24 +50,31 @@ struct Seen {
 /// `statuses` are those that there can be.
 pub fn run(input: &[u8], paths: &[&str], statuses: &[u16]) {
     let Ok(input) = str::from_utf8(input) else { return binary(input, paths, statuses) };
-    let kind = match input.lines().next().and_then(|line| line.split(' ').nth(2)) {
+    let mut words = input.lines().next().unwrap_or_default().split(' ').skip(2).peekable();
+    let kind = match words.next_if(|word| ["opaque", "jwt", "sealed"].contains(word)) {
         Some("jwt") => Issuer::Jwt,
         Some("sealed") => Issuer::Sealed,
         _ => Issuer::Opaque,
     };
-    let server = serve(kind, clients().clients());
+    let is_limited = words.next() == Some("limited");
+    let server = if is_limited { serve_limited(kind) } else { serve(kind, clients().clients()) };
+    let statuses = &[statuses, if is_limited { &[429] } else { &[] }].concat();
+    let log = Log::new(AuditKey::new(&[7; 32]).ok());
+    let server = server.with_audit_sink(log.sink());
     let mut seen = Seen { secrets: vec![SECRET.into()], ..Seen::default() };
     for request in input.split("\n====\n").take(MAX_REQUESTS) {
         let request = fill(request, &server, &mut seen);
         let (head, body) = request.split_once("\n\n").unwrap_or((&request, ""));
         ask(&server, head, body.as_bytes(), paths, statuses, &mut seen);
     }
+    log.check(&seen.secrets);
 }
 
 /// A body of any bytes, with a head that gets it looked at.
 fn binary(body: &[u8], paths: &[&str], statuses: &[u16]) {
     let path = paths.first().copied().unwrap_or("/token");
-    let server = serve(Issuer::Opaque, clients().clients());
+    let log = Log::new(AuditKey::new(&[7; 32]).ok());
+    let server = serve(Issuer::Opaque, clients().clients()).with_audit_sink(log.sink());
     let mut seen = Seen { secrets: vec![SECRET.into()], ..Seen::default() };
     let head = fill(
         &format!("POST {path}\nAuthorization: {{basic}}\nContent-Type: application/x-www-form-urlencoded"),
@@ -82,6 +87,7 @@ fn binary(body: &[u8], paths: &[&str], statuses: &[u16]) {
     let endpoints = endpoints();
     let reply = bounded(body.len(), || done(handle_request(&server, endpoints, &request)));
     check("POST", &reply, statuses, &seen);
+    log.check(&seen.secrets);
 }
 
 fn ask(server: &Server, head: &str, body: &[u8], paths: &[&str], statuses: &[u16], seen: &mut Seen) {
@@ -92,7 +98,11 @@ fn ask(server: &Server, head: &str, body: &[u8], paths: &[&str], statuses: &[u16
     let is_one = paths.is_empty() || paths.contains(&path);
     let path = if is_one { path } else { paths.first().copied().unwrap_or_default() };
     let fields = fields.lines().filter_map(|field| field.split_once(": "));
-    let request = Request::new(method, now()).path(path).query(query).body(body);
+    let said = |known: &str| fields.clone().find(|(name, _)| *name == known).map(|(_, value)| value);
+    let source = said("Source").and_then(|address| address.parse().ok());
+    let after = said("After").and_then(|seconds| seconds.parse::<u32>().ok()).unwrap_or_default();
+    let received_at = now() + Duration::from_secs(after.into());
+    let request = Request::new(method, received_at).path(path).query(query).source(source).body(body);
     let request = request.headers(fields.map(|(name, value)| (name, value.as_bytes())));
     let endpoints = endpoints();
     let reply = bounded(head.len() + body.len(), || done(handle_request(server, endpoints, &request)));
@@ -109,7 +119,21 @@ fn check(method: &str, reply: &Reply, statuses: &[u16], seen: &Seen) {
         // `field-value` of RFC 9110 §5.5, and nothing outside of ASCII.
         assert!(value.bytes().all(|b| matches!(b, 0x20..=0x7E)), "{name}: {value:?}");
         assert_eq!(value.trim(), value, "{name}");
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        match name {
+            "Retry-After" => assert!(matches!(status, 429 | 503) && (1..=86_400).contains(&number(value)), "{value}"),
+            // draft-ietf-httpapi-ratelimit-headers-10, of a server that is limited.
+            "RateLimit" => {
+                let (of, left) = value.split_once(";r=").unwrap();
+                let (remaining, resets_in) = left.split_once(";t=").unwrap();
+                assert!(["\"client\"", "\"tenant\""].contains(&of) && statuses.contains(&429), "{value}");
+                assert!(number(remaining) <= 3 && (1..=86_400).contains(&number(resets_in)), "{value}");
+                assert!(matches!(status, 200 | 429) && (status == 429 || number(remaining) < 3), "{reply:?}");
+            }
+            _ => {}
+        }
     }
+    assert_eq!(status == 429, reply.headers().any(|(name, _)| name == "Retry-After"), "{reply:?}");
     let body = str::from_utf8(reply.body()).unwrap();
     if body.is_empty() {
         assert!(status == 304 || method == "HEAD", "{reply:?}");

@@ -6,10 +6,13 @@ use std::sync::{
 };
 
 use client_credentials::{
-    AnyTokenIssuer, AuditEvent, AuditSink, AuthorizationServer, Client, Config, Endpoint, Endpoints, JwtIssuer, KeySet,
-    MemoryStore, OpaqueIssuer, Provisioning, RandomSource, SealedIssuer, SealingKey, SigningAlgorithm, SigningKey,
-    TenantName, time::OffsetDateTime,
+    AnyTokenIssuer, AuthorizationServer, Client, ClientId, Config, Endpoint, Endpoints, JwtIssuer, KeySet,
+    MemoryCounters, MemoryStore, OpaqueIssuer, Provisioning, Quota, Quotas, RandomSource, SealedIssuer, SealingKey,
+    SigningAlgorithm, SigningKey, TenantName, Throttle, time::OffsetDateTime,
 };
+
+/// A server of any kind of token.
+pub type Server = AuthorizationServer<MemoryStore, AnyTokenIssuer>;
 
 /// The secret of every client.
 pub const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
@@ -99,10 +102,12 @@ pub fn issuer(kind: Issuer, store: &MemoryStore) -> AnyTokenIssuer {
 }
 
 /// A server that has these clients and has not been asked anything.
-pub fn serve<'a>(
-    kind: Issuer,
-    clients: impl IntoIterator<Item = &'a Client>,
-) -> AuthorizationServer<MemoryStore, AnyTokenIssuer> {
+pub fn serve<'a>(kind: Issuer, clients: impl IntoIterator<Item = &'a Client>) -> Server {
+    serve_as(Config::default(), kind, clients)
+}
+
+/// The same as an operator has set it.
+pub fn serve_as<'a>(config: Config, kind: Issuer, clients: impl IntoIterator<Item = &'a Client>) -> Server {
     let store = MemoryStore::default();
     for client in clients {
         store.insert_client(client.clone());
@@ -110,22 +115,25 @@ pub fn serve<'a>(
     self::clients().roles().for_each(|role| store.insert_role(role));
     store.insert_tenant(TenantName::parse("existing").unwrap());
     let issuer = issuer(kind, &store);
-    let server = AuthorizationServer::new(store, issuer, Config::default());
-    server.with_random(random()).with_uses_noted().with_audit_sink(Lines)
+    AuthorizationServer::new(store, issuer, config).with_random(random()).with_uses_noted().with_misspellings_noted()
 }
 
-/// Takes events as a log does: each of them is one line, whatever a caller has put into it.
-struct Lines;
-
-impl AuditSink for Lines {
-    fn record(&self, event: &AuditEvent<'_>) {
-        let line = serde_json::to_string(event).unwrap();
-        assert!(!line.contains(char::is_control), "{line}");
-    }
+/// A server where few failures make wait, and few tokens are too many.
+pub(crate) fn serve_limited(kind: Issuer) -> Server {
+    let config = Config::default().with_max_failures_per_client(2).with_max_failures_per_source(3);
+    let quota = |tokens| Quota::per_hour(tokens).unwrap();
+    let quotas = Quotas::default()
+        .with_default(quota(2))
+        .with_client(ClientId::parse("superuser").unwrap(), None)
+        .with_client(ClientId::parse("post").unwrap(), Quota::per_day(1).unwrap())
+        .with_tenant(TenantName::parse("acme").unwrap(), quota(3));
+    serve_as(config, kind, clients().clients())
+        .with_throttle(Throttle::with_capacity(64))
+        .with_quotas(quotas, MemoryCounters::default())
 }
 
 /// Where its endpoints are.
-pub(crate) fn endpoints() -> &'static Endpoints {
+pub fn endpoints() -> &'static Endpoints {
     static ENDPOINTS: LazyLock<Endpoints> = LazyLock::new(|| {
         let endpoints = Endpoints::new(ISSUER).unwrap().with_another(Endpoint::Token, "/token").unwrap();
         // It is made once, and is no part of any request.

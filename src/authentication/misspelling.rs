@@ -18,12 +18,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The cause, and if it is a wrong secret that is right in another spelling, that one.
 ///
 /// It costs one SHA-256 for each spelling, whether or not there is a client, a secret, or a match: what is presented decides how
-/// many there are, and nothing else. Secrets that are slow to verify are not tried.
+/// many there are, and nothing else. Secrets that are slow to verify are not tried; `is_proven` knows them without that, if they were
+/// right before, and costs as much for each spelling.
 pub(super) fn told_from(
     cause: Error,
     authentication: &ClientAuthentication<'_>,
     client: Option<&Client>,
     request: &Request<'_>,
+    is_proven: impl Fn(&str) -> bool,
 ) -> Error {
     let secrets = client.map(Client::client_secrets).unwrap_or_default();
     let decoy = ClientSecretHash::decoy(SecretClass::Generated);
@@ -33,7 +35,7 @@ pub(super) fn told_from(
     let is_one = |spelling: &str| {
         let digest = salted.digest_of(spelling);
         let same = secrets.iter().filter(|secret| secret.hash().is_salted_like(salted));
-        same.fold(false, |found, secret| found | secret.hash().has(&digest))
+        same.fold(is_proven(spelling), |found, secret| found | secret.hash().has(&digest))
     };
 
     let has_ended = is_one(authentication.client_secret());

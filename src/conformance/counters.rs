@@ -31,6 +31,19 @@ pub(super) async fn counts_as_failures_do(store: &impl CounterStore) {
             admitted = Some(this);
         }
     }
+
+    // What was counted in short windows, and then the configuration has longer ones, or the other way round.
+    for (before, after) in [(1, 10), (10, 1)] {
+        let (id, mut failures) = (unique("client"), Failures::default());
+        for (n, second) in [0, 1, 2, 700, 701, 1400, 1401, 1402].into_iter().enumerate() {
+            let minutes = if n < 3 { before } else { after };
+            let limit = FailureLimit::new(3, minutes * MINUTE, 5 * MINUTE);
+            let at = start + Duration::from_secs(second);
+            let kept = store.attempt(CounterKey::Client(&id), &limit, at).await.or_stop(name);
+            let expected = failures.attempt(&limit, at);
+            check(name, kept == expected, format_args!("with other windows, {kept:?} is not {expected:?}"));
+        }
+    }
 }
 
 pub(super) async fn admits_up_to_the_limit(store: &impl CounterStore) {

@@ -75,7 +75,10 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
+    let [token, client_id, client_secret] = match form_post::about_token(request, server.config()) {
+        Ok(parameters) => parameters,
+        Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
+    };
     let asker = if bearer::is_bearer(request.authorization) && client_secret.is_none() {
         authorize_bearer(server, request).await?
     } else {
@@ -121,7 +124,10 @@ async fn authorize_client<S: ClientStore, T>(
     client_id: Option<Decoded<'_>>,
     client_secret: Option<Decoded<'_>>,
 ) -> Result<Asker, Error> {
-    let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
+    let authentication = match ClientAuthentication::parse(request.authorization, client_id, client_secret) {
+        Ok(authentication) => authentication,
+        Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
+    };
     let client = server.authenticate(&authentication, request).await?.client().clone();
     let may_all = Authorization::new(client.global().clone(), []).holds(None, &[INTROSPECTION]);
     match server.config().introspection_restricted() {

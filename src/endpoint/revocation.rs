@@ -60,8 +60,13 @@ where
 {
     let now = request.received_at;
     let asked = async {
-        let [token, client_id, client_secret] = form_post::about_token(request, server.config())?;
-        let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
+        let asked = form_post::about_token(request, server.config()).and_then(|[token, client_id, client_secret]| {
+            Ok((token, ClientAuthentication::parse(request.authorization, client_id, client_secret)?))
+        });
+        let (token, authentication) = match asked {
+            Ok(asked) => asked,
+            Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
+        };
         let client = server.authenticate(&authentication, request).await?.client().clone();
         Ok((token.ok_or(Error::MissingParameter("token"))?, client))
     };

@@ -65,7 +65,10 @@ where
     T: TokenIssuer,
 {
     let config = server.config();
-    let parsed = TokenRequest::parse(request, config)?; //                      §4.4.2
+    let parsed = match TokenRequest::parse(request, config) {
+        Ok(parsed) => parsed, //                                                §4.4.2
+        Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
+    };
     let client = server.authenticate(parsed.authentication(), request).await?; // §2.3
     let request = parsed.authenticated(client);
     record_retiring_secret(server, &request);

@@ -85,15 +85,15 @@ impl Error {
 mod tests {
     use std::collections::HashSet;
 
-    /// Each variant has its arm above, or the crate would not compile: so this is all of them.
+    /// Each variant has its arm above, or the crate would not compile: so this is all of them. They are read here, since no value
+    /// tells the name of its variant without one of each being made.
     #[test]
     fn a_name_is_the_variants_and_no_others() {
-        let arms: Vec<_> = include_str!("name.rs")
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("Self::")?.strip_suffix("\",")?.split_once(" => \""))
-            .collect();
+        let arms = include_str!("name.rs").lines().filter_map(|line| line.trim().strip_prefix("Self::"));
+        let parts = |arm: &'static str| arm.strip_suffix("\",").and_then(|arm| arm.split_once(" => \"")).ok_or(arm);
+        let arms: Vec<_> = arms.map(parts).collect::<Result<_, _>>().expect("each arm is one line");
         let names: HashSet<_> = arms.iter().map(|(_, name)| name).collect();
-        assert!(names.len() == arms.len() && arms.len() > 60, "{arms:?}");
+        assert!(names.len() == arms.len() && !arms.is_empty(), "{arms:?}");
         for (variant, name) in arms {
             let variant = variant.split('(').next().unwrap_or_default();
             let is_same = |name: &str| name.replace('_', "") == variant.to_ascii_lowercase();

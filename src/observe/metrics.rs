@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 use super::{Endpoint, Reply};
+use crate::BackendError;
 
 const REQUESTS: &str = "client_credentials_requests_total";
 const REFUSALS: &str = "client_credentials_refusals_total";
 const TOKENS: &str = "client_credentials_tokens_issued_total";
 const REQUEST_DURATION: &str = "client_credentials_request_duration_seconds";
 const STORE_DURATION: &str = "client_credentials_store_duration_seconds";
+const STORE_ERRORS: &str = "client_credentials_store_errors_total";
 const ISSUER_DURATION: &str = "client_credentials_issuer_duration_seconds";
 
 /// Tells the recorder of the host, once it is installed, what the metrics of this crate are.
@@ -21,7 +23,8 @@ const ISSUER_DURATION: &str = "client_credentials_issuer_duration_seconds";
 /// | `client_credentials_refusals_total` | `endpoint`, `cause` | those that were refused or failed, by the [name](crate::Error::name) of the cause |
 /// | `client_credentials_tokens_issued_total` | | access tokens that were issued |
 /// | `client_credentials_request_duration_seconds` | `endpoint` | a histogram: from the request, when its body is there, to the answer |
-/// | `client_credentials_store_duration_seconds` | `operation` | a histogram: one call of a store, such as `find_client` |
+/// | `client_credentials_store_duration_seconds` | `operation` | a histogram: one call of a store, such as `find_client`, or of a [`CounterStore`](crate::CounterStore): `attempt`, `forgive`, `take`, `give_back` |
+/// | `client_credentials_store_errors_total` | `operation` | those of these calls that failed, also where nobody is told |
 /// | `client_credentials_issuer_duration_seconds` | `operation` | a histogram: one call of an issuer, `issue` or `verify`; with that of its store, if it has one |
 ///
 /// What a caller sends is never a label, so their number is bounded; `endpoint` is `none` where there is none. A request whose
@@ -39,6 +42,7 @@ pub fn describe_metrics() {
     describe_counter!(TOKENS, Unit::Count, "Access tokens that were issued");
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "From the request to the answer");
     describe_histogram!(STORE_DURATION, Unit::Seconds, "One call of a store");
+    describe_counter!(STORE_ERRORS, Unit::Count, "Calls of a store that failed");
     describe_histogram!(ISSUER_DURATION, Unit::Seconds, "One call of an issuer");
 }
 
@@ -56,10 +60,16 @@ pub(super) fn issued() {
 }
 
 /// A call of a store on its way.
-pub(crate) async fn store<F: Future>(operation: &'static str, call: F) -> F::Output {
+pub(crate) async fn store<R>(
+    operation: &'static str,
+    call: impl Future<Output = Result<R, BackendError>>,
+) -> Result<R, BackendError> {
     let begun = Instant::now();
     let answer = call.await;
     histogram!(STORE_DURATION, "operation" => operation).record(begun.elapsed());
+    if answer.is_err() {
+        counter!(STORE_ERRORS, "operation" => operation).increment(1);
+    }
     answer
 }
 

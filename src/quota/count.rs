@@ -1,4 +1,4 @@
-use super::{Quota, Quotas, RateLimit};
+use super::{Quota, Quotas, RateLimit, rate_limit::Left};
 use crate::{
     AnyCounterStore, AuditAction, AuditEvent, AuthorizationServer, Claims, CounterKey, CounterStore as _, Error, Taken,
 };
@@ -8,21 +8,19 @@ impl<S, T> AuthorizationServer<S, T> {
     pub(crate) async fn take_token(&self, claims: &Claims) -> Result<Option<RateLimit>, Error> {
         let Some((quotas, counters)) = self.quotas() else { return Ok(None) };
         let now = claims.issued_at();
-        let (mut tightest, mut taken): (Option<RateLimit>, _) = (None, 0);
+        let (mut tightest, mut taken): (Option<Left<'_>>, _) = (None, 0);
         for (key, quota) in quotas.of(claims) {
             let most = if quotas.monitor_only { u64::MAX } else { quota.tokens };
             let refused = match counters.take(key, most, now, quota.ends_at(now)).await {
                 Ok(Taken::Granted { count, is_highest }) => {
-                    let limit = RateLimit::new(key, quota, count, now);
                     self.tell(quotas, claims, (key, quota), count, is_highest);
-                    if tightest.is_none_or(|other| limit.remaining() < other.remaining()) {
-                        tightest = Some(limit);
-                    }
+                    tightest = Some(Left::new((key, quota), count, now).tighter(tightest));
                     taken += 1;
                     continue;
                 }
                 Ok(Taken::UsedUp) => {
-                    let cause = Error::QuotaUsedUp(RateLimit::new(key, quota, quota.tokens, now));
+                    let left = Left::new((key, quota), quota.tokens, now);
+                    let cause = Error::QuotaUsedUp(RateLimit::new(left, quotas, claims));
                     self.record_quota(claims, AuditAction::ExceedQuota, format_args!("{key} {quota}"), Some(&cause));
                     cause
                 }
@@ -31,7 +29,7 @@ impl<S, T> AuthorizationServer<S, T> {
             give_back(quotas, counters, claims, taken).await;
             return Err(refused);
         }
-        Ok(tightest.filter(|_| !quotas.monitor_only))
+        Ok(tightest.filter(|_| !quotas.monitor_only).map(|left| RateLimit::new(left, quotas, claims)))
     }
 
     /// Gives back what was taken for a token that could not be issued.

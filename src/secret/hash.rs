@@ -57,10 +57,14 @@ pub enum SecretClass {
 /// | `$pbkdf2-sha256$i=…,l=…$…`, and with `sha1` or `sha512` | Ory Hydra | |
 /// | `$pbkdf2-sha256$ITERATIONS$…`, `$pbkdf2-sha512$…`, and `$pbkdf2$…` for SHA-1 | passlib | |
 /// | `pbkdf2_sha256$ITERATIONS$…`, `pbkdf2_sha1$…` | Django | |
-/// | `$argon2id$v=19$m=…,t=…,p=…$…`, also after Django's `argon2` | everybody | `argon2` |
+/// | `$argon2id$v=19$m=…,t=…,p=…$…` or with `v=16`, also after Django's `argon2` | everybody | `argon2` |
 /// | `$2a$`, `$2b$` or `$2y$`, also after Django's `bcrypt$` or `bcrypt_sha256$` | everybody | `bcrypt` |
+/// | `$bcrypt-sha256$v=2,t=2b,r=…$…`, and `$bcrypt-sha256$2b,…$…` (or `2a`) of before passlib 1.7.3 | passlib | `bcrypt` |
 /// | `$scrypt$ln=…,r=…,p=…$…` | passlib | `scrypt` |
 /// | `scrypt$N$SALT$R$P$DIGEST` | Django | `scrypt` |
+///
+/// Django's salts are texts, and its digests are in base64 with padding. Numbers are as they would be printed, so none starts with
+/// a zero but bcrypt's cost of two digits.
 ///
 /// All of these are of the class [`SecretClass::Chosen`]. What they cost has a limit, which a text is checked for when it is
 /// read, since the work is done at each request: 256 MiB of memory and some seconds of time. bcrypt itself looks at the first 72

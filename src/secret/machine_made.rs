@@ -39,7 +39,7 @@ fn looks_base64(text: &[u8]) -> bool {
         && upper >= text.len() / 6
         && lower >= text.len() / 6
         && digits >= 1
-        // A thirty-second of it by chance; more of them stand between words.
+        // One in 32 is by chance; more of them stand between words.
         && others <= 2 + text.len() / 10
         && changes(text) >= text.len() * 2 / 5
         && distinct(text, 22) >= 15

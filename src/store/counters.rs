@@ -13,6 +13,11 @@ use crate::BackendError;
 /// Counts what is limited: failed authentications, by which a [`Throttle`](crate::Throttle) slows guesses down, and the tokens
 /// of [`Quotas`](crate::Quotas).
 ///
+/// [`MemoryCounters`](crate::MemoryCounters) count for one instance, and the `RedisStore` of the feature `redis` for all together. Stores
+/// of clients and tokens in memory, SQLite and PostgreSQL keep no counters: each attempt and each token would be one more write.
+///
+/// One that keeps texts, as a database does:
+///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
 /// use client_credentials::{
@@ -21,17 +26,34 @@ use crate::BackendError;
 ///
 /// #[derive(Default)]
 /// struct MyCounters {
-///     failures: Mutex<HashMap<String, Failures>>,
+///     /// Rows of a key, of when they can go, and of a text.
+///     failures: Mutex<HashMap<String, (OffsetDateTime, String)>>,
 ///     /// How many there are, and how many there were at most.
 ///     taken: Mutex<HashMap<(String, OffsetDateTime), (u64, u64)>>,
 /// }
 ///
 /// impl CounterStore for MyCounters {
 ///     async fn attempt(&self, key: CounterKey<'_>, limit: &FailureLimit, now: OffsetDateTime) -> Result<Attempt, BackendError> {
-///         Ok(self.failures.lock().unwrap().entry(key.to_string()).or_default().attempt(limit, now))
+///         // The lock is what a transaction is in a database: nobody else reads or writes between these lines.
+///         let mut rows = self.failures.lock().unwrap();
+///         // An index over the dates makes this cheap there.
+///         rows.retain(|_, (stale_at, _)| *stale_at > now);
+///         let mut failures = match rows.get(&key.to_string()) {
+///             Some((_, text)) => serde_json::from_str(text).map_err(BackendError::new)?,
+///             None => Failures::default(),
+///         };
+///         let attempt = failures.attempt(limit, now);
+///         let text = serde_json::to_string(&failures).map_err(BackendError::new)?;
+///         rows.insert(key.to_string(), (failures.stale_at(), text));
+///         Ok(attempt)
 ///     }
 ///     async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
-///         self.failures.lock().unwrap().entry(key.to_string()).or_default().forgive(admitted);
+///         // What has gone already counts no more.
+///         if let Some((_, text)) = self.failures.lock().unwrap().get_mut(&key.to_string()) {
+///             let mut failures: Failures = serde_json::from_str(text).map_err(BackendError::new)?;
+///             failures.forgive(admitted);
+///             *text = serde_json::to_string(&failures).map_err(BackendError::new)?;
+///         }
 ///         Ok(())
 ///     }
 ///     async fn take(&self, key: CounterKey<'_>, most: u64, now: OffsetDateTime, ends_at: OffsetDateTime) -> Result<Taken, BackendError> {
@@ -60,11 +82,12 @@ use crate::BackendError;
 /// ```
 pub trait CounterStore: Send + Sync {
     /// Counts an attempt as a failure before it is made, unless it must not be made. [`Failures`] says how, and a store that
-    /// keeps one for each key need do no more than load it, call [`Failures::attempt`], and write it back, all in one step.
+    /// keeps one for each key need do no more than load it, call [`Failures::attempt`], and write it back, all in one step. Where
+    /// a script in a database counts instead, it makes the [`Admitted`] by [`Admitted::new`].
     ///
     /// Called before a client is looked up, so anybody can have a key for anything made: what is kept must not grow with it
-    /// for ever. Of attempts at the same time no more than the limit are admitted, on all instances over the same data together:
-    /// one that reads first and writes later lets a thousand guesses pass at once. A store that forgets a key too soon lets
+    /// for ever, and may go from [`Failures::stale_at`] on. Of attempts at the same time no more than the limit are admitted,
+    /// on all instances over the same data together: one that reads first and writes later lets a thousand guesses pass at once. A store that forgets a key too soon lets
     /// whoever guesses begin anew.
     ///
     /// # Errors

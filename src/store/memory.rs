@@ -18,7 +18,8 @@ pub use counters::MemoryCounters;
 use tokens::Tokens;
 use uses::Uses;
 
-/// Clients, tenants and opaque tokens in memory: gone with the process. A clone shares them.
+/// Clients, tenants and opaque tokens in memory: gone with the process. A clone shares them. Counters in memory are
+/// [`MemoryCounters`].
 ///
 /// Gone as well is which tokens have been revoked. A JWT outlives the process if its key does, so one that was revoked counts
 /// again after a restart, until it expires: where that matters, tokens are in another store, as [`Stores`](crate::Stores) allows.

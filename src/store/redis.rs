@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{Authorization, BackendError, Claims, ClientId, Scope, TokenHash};
 
-/// Opaque tokens, which others are revoked, and claimed ids in Redis 7 or newer, or in what speaks like it: for as many
-/// servers as like.
+/// Opaque tokens, which others are revoked, claimed ids, and counters in Redis 7 or newer, or in what speaks like it: for as
+/// many servers as like.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,14 +39,41 @@ use crate::{Authorization, BackendError, Claims, ClientId, Scope, TokenHash};
 /// to purge; only the date up to which a client's tokens are revoked stays. No command, transaction or script has more than
 /// one key, so that the keys may be anywhere in a Redis Cluster.
 ///
+/// # Counters
+///
+/// It is a [`CounterStore`](crate::CounterStore) too, so that all instances have one limit of failures and one quota together.
+/// Each call is one script, and so one round trip. With a throttle a mint takes four of them, which count an attempt for its client
+/// and for its source and take both back, and none where the client is known by its source. Each quota is one more.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use client_credentials::{
+///     AuthorizationServer, Config, MemoryStore, OpaqueIssuer, Quota, Quotas, RedisStore, Throttle,
+/// };
+///
+/// let tokens = RedisStore::connect("redis://tokens.internal").await?;
+/// let counters = RedisStore::connect("redis://counters.internal").await?;
+/// let quotas = Quotas::default().with_default(Quota::per_hour(1000)?);
+/// let server = AuthorizationServer::new(MemoryStore::default(), OpaqueIssuer::new(tokens), Config::default())
+///     .with_throttle(Throttle::with_counters(counters.clone()))
+///     .with_quotas(quotas, counters);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Strangers make keys of failures by the identifiers that they invent, and each is kept for two windows at least. So where they
+/// are many, counters belong in a Redis of their own, with `maxmemory` and a policy that evicts, such as `volatile-ttl`: to forget
+/// a counter does less harm there than to have no room, while a Redis with tokens must not evict. The policy is that of a whole
+/// Redis and not of one of its numbered databases, so in one for both it is `noeviction`.
+///
 /// # What Redis has to be told
 ///
 /// Redis is fast because it promises little, and it is its configuration that decides what is lost:
 ///
 /// - `appendonly yes` with `appendfsync always` keeps what was acknowledged, whatever happens to the process or the machine.
 ///   With `everysec` a crash of the machine loses about the last second, without either everything since the last snapshot.
-/// - `maxmemory-policy noeviction`. Any other policy may forget a revocation or a claim when memory gets scarce, and so lets
-///   revoked tokens live again and requests be replayed.
+/// - `maxmemory-policy noeviction` where tokens or claims are. Any other policy may forget a revocation or a claim when memory
+///   gets scarce, and so lets revoked tokens live again and requests be replayed.
 /// - Replicas are written to later. A failover may lose what was acknowledged shortly before: lost tokens are refused, but
 ///   lost revocations and claims are forgotten, as above. Nothing here reads from replicas, nor should the connection.
 /// - Keys expire by Redis's clock. Where it is ahead of this machine's, tokens end early, and so do claims: a request

@@ -170,12 +170,8 @@ impl Ticket<'_> {
             let client_id = is_known.then_some(self.client_id);
             server.record(AuditEvent { client_id, cause: Some(&Error::ClientThrottled(wait(until))), ..event });
         }
-        if let (Some(until), Some(source)) = (source.and_then(|admitted| admitted.blocks_until()), self.source)
-            && server.is_audited()
-        {
-            let source = source.to_string();
-            let cause = Error::SourceThrottled(wait(until));
-            server.record(AuditEvent { target: Some(&source), cause: Some(&cause), ..event });
+        if let (Some(until), Some(source)) = (source.and_then(|admitted| admitted.blocks_until()), self.source) {
+            server.record_wait_of_source(source, until, self.now);
         }
     }
 

@@ -1,29 +1,31 @@
 //! Threads for what would hold up an executor: few of them, and a queue that nobody fills alone.
 
+mod answer;
+mod turns;
+
 use std::{
-    collections::{HashMap, VecDeque},
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    task::{Context, Poll},
     thread,
 };
 
+use self::{answer::Answer, turns::Turns};
 use crate::{BackendError, Error};
 
 /// Runs jobs that find out which secret was presented. Its threads are started when they are needed first, and end with it.
 pub(super) struct Pool(Arc<Shared>);
 
-/// Each client has at most this part of the queue, so that others find room in it.
-const SHARES: usize = 8;
-
+/// The place of the secret among the client's, if it is one of them.
 type Found = Option<usize>;
 type Run = Box<dyn FnOnce() -> Found + Send>;
 
 struct Shared {
-    max_threads: Option<usize>,
+    /// Empty until it is needed where the host has not said it.
+    max_threads: OnceLock<usize>,
     max_queued: usize,
     state: Mutex<State>,
     /// There is a job, or the end.
@@ -31,10 +33,7 @@ struct Shared {
 }
 
 struct State {
-    /// The jobs by client. Whoever has one has a turn, and nobody has two.
-    queues: HashMap<Box<str>, VecDeque<Job>>,
-    turns: VecDeque<Box<str>>,
-    queued: usize,
+    waiting: Turns<Job>,
     threads: usize,
     idle: usize,
     ended: bool,
@@ -49,30 +48,20 @@ struct Job {
 
 impl Pool {
     pub(super) fn new(max_threads: Option<usize>, max_queued: usize) -> Self {
-        let state = State {
-            queues: HashMap::new(),
-            turns: VecDeque::new(),
-            queued: 0,
-            threads: 0,
-            idle: 0,
-            ended: false,
-            process: process::id(),
-        };
         let max_queued = max_queued.max(1);
+        let waiting = Turns::new(max_queued);
+        let state = State { waiting, threads: 0, idle: 0, ended: false, process: process::id() };
+        let max_threads = max_threads.map(OnceLock::from).unwrap_or_default();
         Self(Arc::new(Shared { max_threads, max_queued, state: Mutex::new(state), news: Condvar::new() }))
     }
 
-    /// Runs a job when the turn of this client comes, which goes round among all that have one. Dropping the future takes
-    /// the job out of the queue.
-    pub(super) async fn run(
-        &self,
-        client_id: &str,
-        run: impl FnOnce() -> Found + Send + 'static,
-    ) -> Result<Found, Error> {
-        if self.0.max_threads == Some(0) {
+    /// Runs a job when the turn of this lane comes, which goes round among all that wait. A lane is whatever is not to hold up
+    /// the others: a source, or a client identifier. Dropping the future takes the job out of the queue.
+    pub(super) async fn run(&self, lane: &str, run: impl FnOnce() -> Found + Send + 'static) -> Result<Found, Error> {
+        if self.0.max_threads() == 0 {
             return Ok(run());
         }
-        self.0.submit(client_id, Box::new(run))?.await
+        self.0.submit(lane, Box::new(run))?.await
     }
 }
 
@@ -88,33 +77,35 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, client_id: &str, run: Run) -> Result<Pending, Error> {
+    fn submit(self: &Arc<Self>, lane: &str, run: Run) -> Result<Pending, Error> {
+        let max_threads = self.max_threads();
         let mut state = self.state();
         if state.process != process::id() {
             (state.process, state.threads, state.idle) = (process::id(), 0, 0);
         }
-        let of_client = state.queues.get(client_id).map_or(0, VecDeque::len);
-        if state.queued >= self.max_queued || of_client >= self.max_queued.div_ceil(SHARES) {
+        if !state.waiting.has_room(lane) {
             return Err(Error::Overloaded);
         }
         // One that is idle may have a job already that it has not woken up for.
-        if state.idle <= state.queued && state.threads < self.max_threads() {
+        if state.idle <= state.waiting.len() && state.threads < max_threads {
             match self.start_thread() {
                 Ok(()) => state.threads += 1,
                 Err(error) if state.threads == 0 => return Err(BackendError::new(error).into()),
                 Err(_) => {} // those that there are will come to it
             }
         }
-        let answer = Arc::new(Answer(Mutex::new(Progress::Waiting(None))));
-        state.push(client_id, Job { run, answer: answer.clone() });
+        let answer = Arc::<Answer>::default();
+        state.waiting.push(lane, Job { run, answer: answer.clone() });
         drop(state);
         self.news.notify_one();
-        Ok(Pending { shared: self.clone(), client_id: client_id.into(), answer })
+        Ok(Pending { shared: self.clone(), lane: lane.into(), answer })
     }
 
+    /// As many as the host has said. Else half of what the machine has, since the other half is for all else that the host does:
+    /// found out once, and without the lock, since the system reads files for it.
     fn max_threads(&self) -> usize {
-        // The other half is for all else that the host does.
-        self.max_threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)))
+        let half = || thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2));
+        *self.max_threads.get_or_init(half)
     }
 
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
@@ -135,7 +126,7 @@ impl Shared {
             if state.ended {
                 return None;
             }
-            if let Some(job) = state.pop() {
+            if let Some(job) = state.waiting.pop() {
                 return Some(job);
             }
             state.idle += 1;
@@ -145,70 +136,10 @@ impl Shared {
     }
 }
 
-impl State {
-    fn push(&mut self, client_id: &str, job: Job) {
-        self.queued += 1;
-        if let Some(queue) = self.queues.get_mut(client_id) {
-            queue.push_back(job);
-        } else {
-            self.queues.insert(client_id.into(), VecDeque::from([job]));
-            self.turns.push_back(client_id.into());
-        }
-    }
-
-    fn pop(&mut self) -> Option<Job> {
-        let client_id = self.turns.pop_front()?;
-        let queue = self.queues.get_mut(&client_id)?;
-        let job = queue.pop_front()?;
-        self.queued -= 1;
-        if queue.is_empty() {
-            self.queues.remove(&client_id);
-        } else {
-            self.turns.push_back(client_id);
-        }
-        Some(job)
-    }
-
-    /// Takes out the job with this answer, if it still waits.
-    fn remove(&mut self, client_id: &str, answer: &Arc<Answer>) -> Option<Job> {
-        let queue = self.queues.get_mut(client_id)?;
-        let at = queue.iter().position(|job| Arc::ptr_eq(&job.answer, answer))?;
-        let job = queue.remove(at)?;
-        self.queued -= 1;
-        if queue.is_empty() {
-            self.queues.remove(client_id);
-            self.turns.retain(|id| **id != *client_id);
-        }
-        Some(job)
-    }
-}
-
-/// Where a thread puts what it has found, and a future looks for it.
-struct Answer(Mutex<Progress>);
-
-enum Progress {
-    Waiting(Option<Waker>),
-    /// `None` where the job has panicked.
-    Done(Option<Found>),
-}
-
-impl Answer {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn give(&self, found: Option<Found>) {
-        let before = std::mem::replace(&mut *self.progress(), Progress::Done(found));
-        if let Progress::Waiting(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
 /// The answer to a job, once there is one.
 struct Pending {
     shared: Arc<Shared>,
-    client_id: Box<str>,
+    lane: Box<str>,
     answer: Arc<Answer>,
 }
 
@@ -216,24 +147,16 @@ impl Future for Pending {
     type Output = Result<Found, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self.answer.progress() {
-            Progress::Done(Some(found)) => Poll::Ready(Ok(*found)),
-            Progress::Done(None) => Poll::Ready(Err(BackendError::new("the verification of a secret panicked").into())),
-            Progress::Waiting(Some(waker)) if waker.will_wake(context.waker()) => Poll::Pending,
-            Progress::Waiting(waker) => {
-                *waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.answer.poll(context)
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let is_done = matches!(*self.answer.progress(), Progress::Done(_));
-        if !is_done {
+        if !self.answer.is_given() {
+            let is_its = |job: &Job| Arc::ptr_eq(&job.answer, &self.answer);
             // What the job holds is dropped without the lock.
-            let _job = self.shared.state().remove(&self.client_id, &self.answer);
+            let _job = self.shared.state().waiting.remove(&self.lane, is_its);
         }
     }
 }
@@ -241,7 +164,7 @@ impl Drop for Pending {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("max_threads", &self.0.max_threads)
+            .field("max_threads", &self.0.max_threads.get())
             .field("max_queued", &self.0.max_queued)
             .finish()
     }
@@ -252,6 +175,7 @@ mod tests {
     use std::{
         future::Future,
         sync::mpsc::{Receiver, Sender, channel},
+        task::Waker,
         time::{Duration, Instant},
     };
 
@@ -306,10 +230,10 @@ mod tests {
         assert!(poll(first.as_mut()).is_pending());
         starts.recv().unwrap();
 
-        let job = |client_id: &'static str| {
+        let job = |lane: &'static str| {
             let order = order.clone();
-            let mut run = Box::pin(pool.run(client_id, move || {
-                order.lock().unwrap().push_str(client_id);
+            let mut run = Box::pin(pool.run(lane, move || {
+                order.lock().unwrap().push_str(lane);
                 None
             }));
             let polled = poll(run.as_mut());
@@ -324,7 +248,7 @@ mod tests {
         drop(waiting.remove(3));
         waiting.push(job("a"));
         waiting.push(job("d"));
-        assert_eq!(pool.0.state().queued, 7);
+        assert_eq!(pool.0.state().waiting.len(), 7);
         end.send(()).unwrap();
         for (run, _) in waiting {
             assert_eq!(run.await.unwrap(), None);
@@ -340,17 +264,24 @@ mod tests {
         let mut first = Box::pin(pool.run("first", run));
         assert!(poll(first.as_mut()).is_pending());
         starts.recv().unwrap();
-        let ids: Vec<String> = (0..5).map(|n| n.to_string()).collect();
-        let mut waiting: Vec<_> = ids.iter().map(|id| Box::pin(pool.run(id, || None))).collect();
+        let lanes: Vec<String> = (0..5).map(|n| n.to_string()).collect();
+        let mut waiting: Vec<_> = lanes.iter().map(|lane| Box::pin(pool.run(lane, || None))).collect();
         let polled: Vec<_> = waiting.iter_mut().map(|run| poll(run.as_mut()).is_pending()).collect();
         assert_eq!(polled, [true, true, true, true, false]);
         drop(waiting);
-        {
-            let state = pool.0.state();
-            assert!(state.queued == 0 && state.queues.is_empty() && state.turns.is_empty());
-        }
+        assert!(pool.0.state().waiting.is_empty());
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn half_of_the_machine_is_used_and_looked_for_once() {
+        let pool = Pool::new(None, 8);
+        assert_eq!(pool.0.max_threads.get(), None, "nothing is read before it is needed");
+        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        let half = thread::available_parallelism().unwrap().get().div_ceil(2);
+        assert_eq!(pool.0.max_threads.get(), Some(&half));
+        assert_eq!(Pool::new(Some(3), 8).0.max_threads.get(), Some(&3));
     }
 
     #[tokio::test]

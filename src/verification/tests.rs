@@ -51,9 +51,14 @@ async fn mint_at(server: &Server, credentials: &str, now: OffsetDateTime) -> Rep
 
 /// The status, and the rounds of each verification that it took.
 async fn counted(server: &Server, credentials: &str, now: OffsetDateTime) -> (u16, Vec<u32>) {
+    let (reply, rounds) = counted_reply(server, credentials, now).await;
+    (reply.status(), rounds)
+}
+
+async fn counted_reply(server: &Server, credentials: &str, now: OffsetDateTime) -> (Reply, Vec<u32>) {
     counted::take();
-    let status = mint_at(server, credentials, now).await.status();
-    (status, counted::take().into_iter().map(|(_, rounds)| rounds).collect())
+    let reply = mint_at(server, credentials, now).await;
+    (reply, counted::take().into_iter().map(|(_, rounds)| rounds).collect())
 }
 
 #[tokio::test]
@@ -125,6 +130,35 @@ async fn what_is_known_expires() {
         ("two:newer", NOW, (401, vec![5, 6])),
     ] {
         assert_eq!(counted(&server, credentials, now).await, expected, "{credentials}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_secret_is_told_once_the_right_one_is_known() {
+    let server = server([client("a").client_secret_hash(slow("right", 5)), client("b")]).with_misspellings_noted();
+    let told = async |server: &Server, credentials: &str| {
+        let (reply, work) = counted_reply(server, credentials, NOW).await;
+        let cause = reply.cause().map(Error::name).unwrap_or_default();
+        (cause, work)
+    };
+    // The decoy of fast hashes is tried with each spelling, whoever is asked for.
+    for (credentials, expected) in [
+        ("a:'right'", ("wrong_secret", vec![5, 1, 1])),
+        ("a:right", ("", vec![5])),
+        ("a:'right'", ("misspelled_secret", vec![5, 1, 1])),
+        ("a:'wrong'", ("wrong_secret", vec![5, 1, 1])),
+        ("b:'right'", ("no_secret_registered", vec![9, 1, 1])),
+        ("c:'right'", ("unknown_client", vec![9, 1, 1])),
+    ] {
+        assert_eq!(told(&server, credentials).await, expected, "{credentials}");
+    }
+    let changed = client("a").client_secret_hash(slow("right", 5)).tenant("acme");
+    server.store().insert_client(changed.build().unwrap());
+    assert_eq!(told(&server, "a:'right'").await.0, "wrong_secret", "what is known ends with any change");
+
+    let none = server.with_verified_secrets(0);
+    for (credentials, cause) in [("a:right", ""), ("a:'right'", "wrong_secret")] {
+        assert_eq!(told(&none, credentials).await.0, cause, "{credentials}");
     }
 }
 

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, BackendError, ClientId, ClientRegistry, ClientSecret,
-    ClientSecretHash, RandomSource, SecretClass, StoredSecret, Updated, authentication::AuthenticatedClient,
+    ClientSecretHash, RandomSource, SecretClass, StoredSecret, Updated, authentication::AuthenticatedClient, observe,
     secret::looks_machine_made,
 };
 
@@ -73,9 +73,34 @@ impl Upgrades {
 impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
     /// Writes down the fast hashes that were [noted](Self::with_hashes_upgraded) since this was last called, each if the
     /// client still has the secret, and returns how many these were. Each is an event of the audit. Call it from time to
-    /// time, as with [`record_uses`](Self::record_uses).
+    /// time, as with [`record_uses`](Self::record_uses): no request does it.
     ///
     /// The secret keeps its dates and gets another [id](StoredSecret::id).
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use client_credentials::{AuthorizationServer, ClientRegistry, Config, MemoryStore, OpaqueIssuer, now};
+    ///
+    /// async fn upgrade<S: ClientRegistry, T>(server: Arc<AuthorizationServer<S, T>>) {
+    ///     let mut interval = tokio::time::interval(Duration::from_secs(60));
+    ///     loop {
+    ///         interval.tick().await;
+    ///         if let Err(error) = server.upgrade_hashes(now()).await {
+    ///             eprintln!("{error}"); // and all of it is tried again
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let store = MemoryStore::default();
+    /// let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
+    /// let server = Arc::new(server.with_hashes_upgraded());
+    /// tokio::spawn(upgrade(server.clone()));
+    /// # tokio::task::yield_now().await;
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the store fails. What was not written is noted still.
@@ -90,7 +115,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
                 self.record(AuditEvent { client_id, target: Some(&id), ..event });
                 if self.uses().is_some() {
                     // The id is new, and the secret is not unused.
-                    self.store().record_uses(&[(id, upgrade.at)]).await?;
+                    observe::store("record_uses", self.store().record_uses(&[(id, upgrade.at)])).await?;
                 }
             }
             upgrades.forget(&client_id, &upgrade);
@@ -104,14 +129,15 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
         client_id: &ClientId,
         upgrade: &Upgrade,
     ) -> Result<Option<StoredSecret>, BackendError> {
-        while let Some((client, version)) = self.store().read(client_id).await? {
+        while let Some((client, version)) = observe::store("read", self.store().read(client_id)).await? {
             let mut secrets = client.client_secrets().to_vec();
             let Some(secret) = secrets.iter_mut().find(|secret| *secret.hash() == upgrade.old) else { break };
             let upgraded = StoredSecret::new(upgrade.new.clone())
                 .with_created_at(secret.created_at())
                 .with_expires_at(secret.expires_at());
             *secret = upgraded.clone();
-            match self.store().update(client.into_builder().client_secrets(secrets).build()?, version).await? {
+            let client = client.into_builder().client_secrets(secrets).build()?;
+            match observe::store("update", self.store().update(client, version)).await? {
                 Updated::Done(_) => return Ok(Some(upgraded)),
                 Updated::Unknown => break,
                 Updated::Stale => {} // each time, some other change got through

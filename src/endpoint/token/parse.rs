@@ -63,6 +63,22 @@ impl<'a> TokenRequest<'a> {
     /// It costs one verification of a secret in any case, so call it for an unknown client too. That is done here, where this
     /// is called: for a slow hash it takes a tenth of a second or more, which an executor should not be held up for.
     ///
+    /// # What a host does by itself
+    /// This is the check and no more. A host that takes the steps one by one goes past all else that
+    /// [`handle_token_request`](crate::handle_token_request) does with an [`AuthorizationServer`](crate::AuthorizationServer):
+    ///
+    /// | part of the server | without it |
+    /// | --- | --- |
+    /// | [`with_throttle`](crate::AuthorizationServer::with_throttle) | nobody waits, however often he fails |
+    /// | [`with_verification_threads`](crate::AuthorizationServer::with_verification_threads) and its queue | slow hashes take this thread, as many at once as there are requests |
+    /// | [`with_verified_secrets`](crate::AuthorizationServer::with_verified_secrets) | a slow hash is verified at each request |
+    /// | [`with_hashes_upgraded`](crate::AuthorizationServer::with_hashes_upgraded), [`with_uses_noted`](crate::AuthorizationServer::with_uses_noted) | nothing is noted; [`AuthenticatedRequest::client_secret`] says what was used |
+    /// | [`with_misspellings_noted`](crate::AuthorizationServer::with_misspellings_noted) | a wrong secret is [`Error::WrongSecret`] and no more is found out |
+    /// | [`with_quotas`](crate::AuthorizationServer::with_quotas) | tokens are not counted |
+    /// | [`with_audit_sink`](crate::AuthorizationServer::with_audit_sink) | no refusal is an event, nor is the use of an [old secret](AuthenticatedRequest::retiring_secret) |
+    /// | features `tracing` and `metrics` | no span, and nothing counted or timed |
+    /// | [`max_authorization_bytes`](Config::max_authorization_bytes) | a longer token is issued, which no endpoint here will look at |
+    ///
     /// # Errors
     /// When these are not the credentials of this client; a client that is not the one asked for counts as unknown.
     pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {

@@ -13,7 +13,7 @@ const MEMORY_MAX: u32 = 256 * 1024;
 const WORK_MAX: u32 = 8 * MEMORY_MAX;
 
 pub(super) const EXPECTED: ParseError = ParseError(
-    "an argon2id hash is `$argon2id$v=19$m=MEMORY,t=PASSES,p=LANES$SALT$DIGEST` with SALT (8 bytes or more) and DIGEST (16 to \
+    "an argon2id hash is `$argon2id$v=19$m=MEMORY,t=PASSES,p=LANES$SALT$DIGEST` (or `v=16`) with SALT (8 bytes or more) and DIGEST (16 to \
      64) in base64 without padding, at most 256 MiB of memory and 2 GiB for all passes; argon2i and argon2d are not taken",
 );
 

@@ -2,7 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD},
+};
 use ring::pbkdf2::{self, Algorithm};
 
 use super::slow::{OUTPUT_LEN, number};
@@ -104,7 +107,7 @@ pub(super) fn parse(text: &str) -> Option<(Pbkdf2, Vec<u8>)> {
             (iterations, length, base64(salt)?, base64(digest)?)
         }
         // Django's salt is a text, and its base64 is padded.
-        None if of_django => (parameters, None, salt.into(), base64(digest.trim_end_matches('='))?),
+        None if of_django => (parameters, None, salt.into(), BASE64_STANDARD.decode(digest).ok()?),
         // passlib's base64 has `.` in the place of `+`.
         None => (parameters, None, base64(&salt.replace('.', "+"))?, base64(&digest.replace('.', "+"))?),
         Some(_) => return None,

@@ -1,6 +1,9 @@
 //! scrypt (RFC 7914), in its PHC spelling and in Django's.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD},
+};
 use scrypt::{Params, scrypt};
 
 use super::slow::{OUTPUT_LEN, number, parameter};
@@ -17,7 +20,7 @@ const PASSES_MAX: u32 = 64;
 
 pub(super) const EXPECTED: ParseError = ParseError(
     "a scrypt hash is `$scrypt$ln=LOG2N,r=R,p=P$SALT$DIGEST` with SALT (8 bytes or more) and DIGEST (16 to 64) in base64 \
-     without padding, or Django's `scrypt$N$SALT$R$P$DIGEST`; with at most 256 MiB of memory, 64 passes, and 1 GiB for all of them",
+     without padding, or Django's `scrypt$N$SALT$R$P$DIGEST`, whose SALT is a text and whose DIGEST is padded; with at most 256 MiB of memory, 64 passes, and 1 GiB for all of them",
 );
 
 #[derive(Clone, PartialEq)]
@@ -54,7 +57,7 @@ pub(super) fn parse(text: &str) -> Option<(Scrypt, Vec<u8>)> {
         let mut parts = text.strip_prefix("scrypt$")?.split('$');
         let n = number(parts.next()?).filter(|n| n.is_power_of_two())?;
         let (salt, r, p) = (parts.next()?, number(parts.next()?)?, number(parts.next()?)?);
-        let digest = base64(parts.next()?.trim_end_matches('='))?;
+        let digest = BASE64_STANDARD.decode(parts.next()?).ok()?;
         parts.next().is_none().then_some((n.trailing_zeros(), r, p, salt.into(), digest))?
     };
     // RFC 7914 §6: the blocks that are mixed one after another, and those that wait for it, are in memory at once. This stands

@@ -81,7 +81,7 @@ impl Slow {
         self.output_len == other.output_len && self.function == other.function
     }
 
-    /// The name of the function, which its text starts with.
+    /// The name of the function, for `Debug`. Its text may start otherwise: with `$2b$`, or as Django and passlib spell it.
     pub(super) const fn name(&self) -> &'static str {
         match &self.function {
             Function::Pbkdf2(pbkdf2) => pbkdf2.name(),
@@ -131,7 +131,7 @@ fn parse(text: &str) -> Result<(Function, Vec<u8>), ParseError> {
             .map(|(argon2id, output)| (Function::Argon2id(argon2id), output))
             .ok_or(argon2::EXPECTED);
     }
-    if starts(&["$2a$", "$2b$", "$2y$", "bcrypt$", "bcrypt_sha256$"]) {
+    if starts(&["$2a$", "$2b$", "$2y$", "bcrypt$", "bcrypt_sha256$", "$bcrypt-sha256$"]) {
         #[cfg(not(feature = "bcrypt"))]
         return Err(ParseError("a bcrypt hash needs the Cargo feature `bcrypt`"));
         #[cfg(feature = "bcrypt")]
@@ -152,7 +152,8 @@ pub(super) fn parameter(text: &str, name: &str) -> Option<u32> {
     number(text.strip_prefix(name)?.strip_prefix('=')?)
 }
 
-/// A number of digits alone: `parse` would take a sign too.
+/// A number of digits alone, without zeros before it: `parse` would take these and a sign too.
 pub(super) fn number(text: &str) -> Option<u32> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    let is_printed = text == "0" || text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    is_printed.then(|| text.parse().ok()).flatten()
 }

@@ -76,6 +76,20 @@ fn malformed_texts() {
         "$pbkdf2_sha256$1000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
         "pbkdf2_sha256$i=1000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
         "pbkdf2-sha256$i=1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
+        "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
+        "$pbkdf2-sha256$1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
+        "pbkdf2_sha256$1000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
+        "pbkdf2_sha256$1000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU==",
+        // PHC: a number has no zeros before it.
+        "$pbkdf2-sha256$i=01000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
+        "$pbkdf2-sha256$i=1000,l=032$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
+        "$pbkdf2-sha256$01000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
+        "pbkdf2_sha256$01000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
+        "$argon2id$v=19$m=064,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs",
+        "$argon2id$v=19$m=64,t=2,p=01$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs",
+        "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs$",
+        "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs$AAAA",
+        "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs=",
         "$argon2i$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs",
         "$argon2d$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs",
         "$argon2id$m=64,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$HACN2tAPCZzLSucW+PdqAbcmOuw41FLtbavj2Fue6Bs",
@@ -87,6 +101,18 @@ fn malformed_texts() {
         "$2b$03$abcdefghijklmnopqrstuuAyvn9dH8jpLppdGF7eBSCFqHajolY.a",
         "$2b$04$abcdefghijklmnopqrstuuAyvn9dH8jpLppdGF7eBSCFqHajolY",
         "$2b$04$abcdefghijklmnopqrstéAyvn9dH8jpLppdGF7eBSCFqHajolY.a",
+        "$2b$004$abcdefghijklmnopqrstuuAyvn9dH8jpLppdGF7eBSCFqHajolY.a",
+        "$bcrypt-sha256$v=1,t=2b,r=4$abcdefghijklmnopqrstuu$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYByC",
+        "$bcrypt-sha256$v=2,t=2a,r=4$abcdefghijklmnopqrstuu$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYByC",
+        "$bcrypt-sha256$v=2,t=2b,r=04$abcdefghijklmnopqrstuu$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYByC",
+        "$bcrypt-sha256$v=2,t=2b,r=3$abcdefghijklmnopqrstuu$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYByC",
+        "$bcrypt-sha256$v=2,t=2b,r=4$abcdefghijklmnopqrstuv$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYByC",
+        "$bcrypt-sha256$v=2,t=2b,r=4$abcdefghijklmnopqrstuu$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYBy",
+        "$bcrypt-sha256$2y,4$abcdefghijklmnopqrstuu$L8wedSj1r9aXpRIA9qv6okqCszbQ0lO",
+        "$bcrypt-sha256$2b,04$abcdefghijklmnopqrstuu$L8wedSj1r9aXpRIA9qv6okqCszbQ0lO",
+        "$scrypt$ln=010,r=8,p=2$c2FsdHNhbHRzYWx0c2FsdA$QAGH65Vy8uQYakQ/nquqVyTnCubFlqNV2++mpy3ZlPc",
+        "scrypt$01024$saltsaltsalt$8$5$dM8PqXBOLMqsdf8C7iMPkwpd26hbPvITRPvgDQDr8eqEd3ZuapXG4kDqQh7f+A6mNpuM/zb+XMWwo8zPqPGWQQ==",
+        "scrypt$1024$saltsaltsalt$8$5$dM8PqXBOLMqsdf8C7iMPkwpd26hbPvITRPvgDQDr8eqEd3ZuapXG4kDqQh7f+A6mNpuM/zb+XMWwo8zPqPGWQQ",
         "$scrypt$ln=0,r=8,p=2$c2FsdHNhbHRzYWx0c2FsdA$QAGH65Vy8uQYakQ/nquqVyTnCubFlqNV2++mpy3ZlPc",
         "$scrypt$ln=10,r=0,p=2$c2FsdHNhbHRzYWx0c2FsdA$QAGH65Vy8uQYakQ/nquqVyTnCubFlqNV2++mpy3ZlPc",
         "$scrypt$ln=10,r=8,p=2$c2FsdA$QAGH65Vy8uQYakQ/nquqVyTnCubFlqNV2++mpy3ZlPc",
@@ -97,7 +123,7 @@ fn malformed_texts() {
 }
 
 /// Of `pa:ss wörd%`; some texts are of a format that is not compiled in.
-const IMPORTED: [(&str, &str, &str); 21] = [
+const IMPORTED: [(&str, &str, &str); 24] = [
     // Python's hashlib.pbkdf2_hmac, spelled as Ory Hydra does.
     ("", "$pbkdf2-sha1$", "$pbkdf2-sha1$i=1000,l=20$c2FsdHNhbHRzYWx0c2FsdA$z6Rccaq1bu/CtQBRdQqUjgf/4uU"),
     (
@@ -125,6 +151,10 @@ const IMPORTED: [(&str, &str, &str); 21] = [
         "$pbkdf2-sha512$1000$8PHy8/T19vf4.fr7/P3./w$kwwSZ1YIocd.hAEq8MGM3Li2dnu3sz6/n4jJDbMJu0Rg1k48ADwGTSAjwxy3QxibxLC0APDjjoMZjElsREEbOw",
     ),
     ("scrypt", "$scrypt$", "$scrypt$ln=10,r=8,p=2$c2FsdHNhbHRzYWx0c2FsdA$QAGH65Vy8uQYakQ/nquqVyTnCubFlqNV2++mpy3ZlPc"),
+    // The same with bcrypt 4.0.1: bcrypt_sha256.using(rounds=4, salt="abcdefghijklmnopqrstuu"), and so with version=1 and 2a.
+    ("bcrypt", "$bcrypt$", "$bcrypt-sha256$v=2,t=2b,r=4$abcdefghijklmnopqrstuu$J.bp7Kbyy0eI.Vb3KpeCt5LvbGoYByC"),
+    ("bcrypt", "$bcrypt$", "$bcrypt-sha256$2b,4$abcdefghijklmnopqrstuu$L8wedSj1r9aXpRIA9qv6okqCszbQ0lO"),
+    ("bcrypt", "$bcrypt$", "$bcrypt-sha256$2a,4$abcdefghijklmnopqrstuu$L8wedSj1r9aXpRIA9qv6okqCszbQ0lO"),
     // Django 5.2: PBKDF2PasswordHasher().encode(secret, "saltsaltsalt", 1000), and so on.
     ("", "$pbkdf2-sha256$", "pbkdf2_sha256$1000$saltsaltsalt$l7x9ZtbiTw/xa5ON2Ey5FeyKY9geyAv9JXRyc4Houz4="),
     ("", "$pbkdf2-sha1$", "pbkdf2_sha1$1000$saltsaltsalt$V4NVioYuJnUueMFvsi04+7TnA9Q="),
@@ -235,6 +265,37 @@ fn what_would_cost_too_much_is_refused() {
     }
 }
 
+#[test]
+fn a_salt_has_eight_bytes() {
+    let digest = "fh68rcTvYKSztRz+82VWzuEwPIk28OSIgnTrKnT+d1M";
+    for (feature, before, after) in [
+        ("", "$pbkdf2-sha256$i=1000$", ""),
+        ("", "$pbkdf2-sha256$1000$", ""),
+        ("argon2", "$argon2id$v=19$m=64,t=2,p=1$", ""),
+        ("argon2", "argon2$argon2id$v=16$m=64,t=2,p=1$", ""),
+        ("scrypt", "$scrypt$ln=10,r=8,p=2$", ""),
+        ("", "pbkdf2_sha256$1000$", "="),
+        ("scrypt", "scrypt$1024$", "="),
+    ] {
+        // Django's is a text, and scrypt's parameters come after it.
+        let (seven, eight) = if after.is_empty() { ("c2FsdHNhbA", "c2FsdHNhbHQ") } else { ("saltsal", "saltsalt") };
+        let between = if before.starts_with("scrypt") { "$8$1$" } else { "$" };
+        let text = |salt| format!("{before}{salt}{between}{digest}{after}");
+        let read = |salt| text(salt).parse::<ClientSecretHash>().is_ok();
+        assert_eq!((read(seven), read(eight)), (false, COMPILED_IN.contains(&(feature, true))), "{before}");
+    }
+}
+
+#[cfg(feature = "bcrypt")]
+#[test]
+fn a_digest_before_bcrypt_sees_all_bytes() {
+    // passlib 1.7.4: bcrypt_sha256.using(rounds=4, salt="abcdefghijklmnopqrstuu").hash("x" * 100)
+    let hash = hash("$bcrypt-sha256$v=2,t=2b,r=4$abcdefghijklmnopqrstuu$VN/UtE6EwSZ/CIGnzfQAPtA5sMkMG4u");
+    for len in [72, 99, 100, 101] {
+        assert_eq!(hash.verify(&"x".repeat(len)), len == 100, "{len}");
+    }
+}
+
 #[cfg(feature = "bcrypt")]
 #[test]
 fn bcrypt_sees_72_bytes() {
@@ -255,7 +316,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_parsed_or_refused(start in "|\\$(pbkdf2(-sha512)?|argon2id\\$v=19|2b|scrypt)\\$|(pbkdf2_sha1|bcrypt|scrypt|argon2)\\$", rest in ".{0,80}") {
+    fn any_text_is_parsed_or_refused(start in "|\\$(pbkdf2(-sha512)?|argon2id\\$v=19|2b|bcrypt-sha256|scrypt)\\$|(pbkdf2_sha1|bcrypt|scrypt|argon2)\\$", rest in ".{0,80}") {
         let text = start + &rest;
         let _: Result<ClientSecretHash, ParseError> = text.parse();
     }

@@ -3,11 +3,12 @@ use std::{any::Any, fmt, sync::Arc};
 use time::OffsetDateTime;
 
 use super::{Admitted, Attempt, CounterKey, CounterStore, FailureLimit, Taken};
-use crate::{BackendError, MemoryCounters, error::Answer};
+use crate::{BackendError, MemoryCounters, error::Answer, observe};
 
 /// A [`CounterStore`] that is chosen at run time. A clone shares it.
 ///
-/// It stands in the way of each token, so what is in memory is called without an allocation.
+/// It stands in the way of each token, so what is in memory is called without an allocation. A
+/// [`Throttle`](crate::Throttle) and [`Quotas`](crate::Quotas) have their counters in one of these, so that each call is timed here.
 #[derive(Clone)]
 pub struct AnyCounterStore(Chosen);
 
@@ -21,10 +22,11 @@ impl AnyCounterStore {
     /// Hides the type of a store.
     pub fn new(store: impl CounterStore + 'static) -> Self {
         let any: &dyn Any = &store;
-        match any.downcast_ref::<MemoryCounters>() {
-            Some(memory) => Self(Chosen::Memory(memory.clone())),
-            None => Self(Chosen::Other(Arc::new(store))),
+        if let Some(memory) = any.downcast_ref::<MemoryCounters>() {
+            return Self(Chosen::Memory(memory.clone()));
         }
+        // Or each call would be timed twice.
+        any.downcast_ref::<Self>().cloned().unwrap_or_else(|| Self(Chosen::Other(Arc::new(store))))
     }
 }
 
@@ -41,17 +43,23 @@ impl CounterStore for AnyCounterStore {
         limit: &FailureLimit,
         now: OffsetDateTime,
     ) -> Result<Attempt, BackendError> {
-        match &self.0 {
-            Chosen::Memory(memory) => CounterStore::attempt(memory, key, limit, now).await,
-            Chosen::Other(other) => other.attempt(key, limit, now).await,
-        }
+        observe::store("attempt", async {
+            match &self.0 {
+                Chosen::Memory(memory) => CounterStore::attempt(memory, key, limit, now).await,
+                Chosen::Other(other) => other.attempt(key, limit, now).await,
+            }
+        })
+        .await
     }
 
     async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
-        match &self.0 {
-            Chosen::Memory(memory) => CounterStore::forgive(memory, key, admitted).await,
-            Chosen::Other(other) => other.forgive(key, admitted).await,
-        }
+        observe::store("forgive", async {
+            match &self.0 {
+                Chosen::Memory(memory) => CounterStore::forgive(memory, key, admitted).await,
+                Chosen::Other(other) => other.forgive(key, admitted).await,
+            }
+        })
+        .await
     }
 
     async fn take(
@@ -61,17 +69,23 @@ impl CounterStore for AnyCounterStore {
         now: OffsetDateTime,
         ends_at: OffsetDateTime,
     ) -> Result<Taken, BackendError> {
-        match &self.0 {
-            Chosen::Memory(memory) => CounterStore::take(memory, key, most, now, ends_at).await,
-            Chosen::Other(other) => other.take(key, most, now, ends_at).await,
-        }
+        observe::store("take", async {
+            match &self.0 {
+                Chosen::Memory(memory) => CounterStore::take(memory, key, most, now, ends_at).await,
+                Chosen::Other(other) => other.take(key, most, now, ends_at).await,
+            }
+        })
+        .await
     }
 
     async fn give_back(&self, key: CounterKey<'_>, ends_at: OffsetDateTime) -> Result<(), BackendError> {
-        match &self.0 {
-            Chosen::Memory(memory) => CounterStore::give_back(memory, key, ends_at).await,
-            Chosen::Other(other) => other.give_back(key, ends_at).await,
-        }
+        observe::store("give_back", async {
+            match &self.0 {
+                Chosen::Memory(memory) => CounterStore::give_back(memory, key, ends_at).await,
+                Chosen::Other(other) => other.give_back(key, ends_at).await,
+            }
+        })
+        .await
     }
 }
 

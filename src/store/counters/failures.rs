@@ -1,5 +1,6 @@
 use std::{cmp::Ordering, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
@@ -8,12 +9,31 @@ use crate::{
 };
 
 /// How many failures there may be within a window of time, and how long whoever is over that has to wait at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It serializes to its three numbers, both times in milliseconds, for a store that counts elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Numbers")]
 pub struct FailureLimit {
     most: u32,
     /// In milliseconds, as all times here.
-    window: i64,
-    longest: i64,
+    pub(crate) window: i64,
+    #[serde(rename = "max_wait")]
+    pub(crate) longest: i64,
+}
+
+/// A limit as it is read, before it is one that can be reckoned with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbers {
+    most: u32,
+    window: u64,
+    max_wait: u64,
+}
+
+impl From<Numbers> for FailureLimit {
+    fn from(numbers: Numbers) -> Self {
+        Self::new(numbers.most, Duration::from_millis(numbers.window), Duration::from_millis(numbers.max_wait))
+    }
 }
 
 /// The first wait; each further one is twice as long.
@@ -38,14 +58,16 @@ impl FailureLimit {
         self.most
     }
 
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "only a script cannot reckon for itself"))]
-    pub(crate) const fn window(&self) -> i64 {
-        self.window
+    /// How long a window is, in whole milliseconds.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        Duration::from_millis(self.window.unsigned_abs())
     }
 
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "only a script cannot reckon for itself"))]
-    pub(crate) const fn longest(&self) -> i64 {
-        self.longest
+    /// How long a wait is at most, in whole milliseconds.
+    #[must_use]
+    pub const fn max_wait(&self) -> Duration {
+        Duration::from_millis(self.longest.unsigned_abs())
     }
 
     const fn wait(&self, strikes: u32) -> i64 {
@@ -63,7 +85,24 @@ const LONGEST: i64 = 100 * 365 * 24 * 3600 * 1000;
 /// The window slides: of the one before, what lies within the last `window` counts by its share. Each failure over the limit
 /// is a strike, and begins a wait that its strikes make longer. A strike is forgotten for every window after the wait in which
 /// nothing failed; until all of them are, one more failure is one over the limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// It serializes to numbers, all times in milliseconds since 1970, so that a store may keep it as a text. What it reads again may be
+/// of any age, and of a time when the limit was another one; a member that it does not know is an error.
+///
+/// ```
+/// use std::time::Duration;
+/// use client_credentials::{FailureLimit, Failures, now};
+///
+/// let (limit, now) = (FailureLimit::new(3, Duration::from_secs(60), Duration::from_secs(300)), now());
+/// let mut failures = Failures::default();
+/// let _ = failures.attempt(&limit, now);
+/// let row = serde_json::to_string(&failures)?;
+/// assert_eq!(serde_json::from_str::<Failures>(&row)?, failures);
+/// assert!(failures.stale_at() > now);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Failures {
     /// The number of the window since 1970.
     window: i64,
@@ -90,7 +129,10 @@ pub enum Attempt {
 }
 
 /// An attempt that was counted, so that it can be taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It serializes to numbers, as [`Failures`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Admitted {
     pub(crate) at: i64,
     pub(crate) window: i64,
@@ -100,6 +142,39 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// An attempt that was counted at this time, in the window of this number since 1970: for a store that does not have
+    /// [`Failures`] count, but a script in its database. Times are in milliseconds here, and are rounded down to them.
+    #[must_use]
+    pub fn new(at: OffsetDateTime, window: i64) -> Self {
+        Self { at: milliseconds(at), window, strikes: 0, blocked_until: 0 }
+    }
+
+    /// The same where it is over the limit: the strike of this number, which begins a wait up to this time. With no strike,
+    /// it is not.
+    #[must_use]
+    pub fn with_strike(self, strikes: u32, blocks_until: OffsetDateTime) -> Self {
+        let blocked_until = if strikes > 0 { milliseconds(blocks_until) } else { 0 };
+        Self { strikes, blocked_until, ..self }
+    }
+
+    /// When it was made: from when on others are admitted again, once it is taken back.
+    #[must_use]
+    pub fn at(&self) -> OffsetDateTime {
+        from_milliseconds(self.at)
+    }
+
+    /// The number of the window since 1970 that it is counted in.
+    #[must_use]
+    pub const fn window(&self) -> i64 {
+        self.window
+    }
+
+    /// How many strikes there were with it, if it is over the limit; else 0.
+    #[must_use]
+    pub const fn strikes(&self) -> u32 {
+        self.strikes
+    }
+
     /// Until when others are refused because of this one, if it is over the limit.
     #[must_use]
     pub fn blocks_until(&self) -> Option<OffsetDateTime> {
@@ -117,7 +192,7 @@ impl Failures {
     pub fn forgive(&mut self, admitted: &Admitted) {
         if admitted.window == self.window {
             self.count = self.count.saturating_sub(1);
-        } else if admitted.window + 1 == self.window {
+        } else if admitted.window.saturating_add(1) == self.window {
             self.previous = self.previous.saturating_sub(1);
         }
         if admitted.strikes > 0 && admitted.strikes == self.strikes {
@@ -126,41 +201,53 @@ impl Failures {
         }
     }
 
+    /// From when on nothing of it counts any more, and a store may forget it.
+    #[must_use]
+    pub fn stale_at(&self) -> OffsetDateTime {
+        from_milliseconds(self.stale_at)
+    }
+
+    // What a store has kept may hold any numbers, so none of this goes over.
     pub(crate) fn attempt_at(&mut self, limit: &FailureLimit, now: i64) -> Attempt {
         if self.blocked_until > now {
             return Attempt::Refused { until: from_milliseconds(self.blocked_until) };
         }
         let current = now.div_euclid(limit.window);
-        // A clock that is behind counts in the window of one that is ahead.
-        if current > self.window {
-            self.previous = if current == self.window + 1 { self.count } else { 0 };
+        // A clock that is behind counts in the window of one that is ahead. What is far ahead was counted in shorter windows.
+        if current > self.window || self.window.saturating_sub(current) > AHEAD {
+            let is_next = self.window.checked_add(1) == Some(current);
+            self.previous = if is_next { self.count } else { 0 };
             self.count = 0;
             self.window = current;
         }
-        let quiet = u32::try_from((now - self.blocked_until) / limit.window).unwrap_or(u32::MAX);
-        self.strikes = self.strikes.saturating_sub(quiet);
+        let quiet = now.saturating_sub(self.blocked_until) / limit.window;
+        self.strikes = self.strikes.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX));
 
         self.count = self.count.saturating_add(1);
         let mut admitted = Admitted { at: now, window: self.window, strikes: 0, blocked_until: 0 };
         if self.strikes > 0 || self.is_over(limit, now) {
             if limit.wait(self.strikes) < limit.longest {
-                self.strikes += 1;
+                self.strikes = self.strikes.saturating_add(1);
             }
-            self.blocked_until = now + limit.wait(self.strikes);
+            self.blocked_until = now.saturating_add(limit.wait(self.strikes));
             admitted.strikes = self.strikes;
             admitted.blocked_until = self.blocked_until;
         }
-        let of_strikes = self.blocked_until.saturating_add(i64::from(self.strikes) * limit.window);
-        self.stale_at = of_strikes.max((self.window + 2) * limit.window);
+        let of_strikes = i64::from(self.strikes).saturating_mul(limit.window).saturating_add(self.blocked_until);
+        self.stale_at = of_strikes.max(self.window.saturating_add(2).saturating_mul(limit.window));
         Attempt::Admitted(admitted)
     }
 
     fn is_over(&self, limit: &FailureLimit, now: i64) -> bool {
-        let left = limit.window - (now - self.window * limit.window).clamp(0, limit.window);
+        let begun = now.saturating_sub(self.window.saturating_mul(limit.window));
+        let left = limit.window - begun.clamp(0, limit.window);
         let weighted = |count: u32, share: i64| i128::from(count) * i128::from(share);
         weighted(self.previous, left) + weighted(self.count, limit.window) >= weighted(limit.most, limit.window)
     }
 }
+
+/// By how many windows clocks may differ.
+const AHEAD: i64 = 1000;
 
 impl Ranked for Failures {
     /// Who has to wait now goes last, and before that whoever has failed most often, and last.
@@ -168,5 +255,79 @@ impl Ranked for Failures {
         let rank = |it: &Self| (it.blocked_until > now, it.strikes, it.count.saturating_add(it.previous), it.window);
         let rank = |it: &Self| if it.stale_at > now { rank(it) } else { (false, 0, 0, 0) };
         rank(self).cmp(&rank(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::json;
+
+    fn limit(window: u64) -> FailureLimit {
+        FailureLimit::new(3, Duration::from_secs(window), Duration::from_secs(300))
+    }
+
+    fn admitted(attempt: Attempt) -> Admitted {
+        match attempt {
+            Attempt::Admitted(admitted) => admitted,
+            Attempt::Refused { until } => panic!("refused until {until}"),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_a_form_that_stays() {
+        let (mut failures, at) = (Failures::default(), OffsetDateTime::UNIX_EPOCH + Duration::from_secs(90));
+        let [_, _, last] = [0; 3].map(|_| admitted(failures.attempt(&limit(60), at)));
+        for (text, expected) in [
+            (
+                json::text(&failures),
+                r#"{"window":1,"count":3,"previous":0,"blocked_until":91000,"strikes":1,"stale_at":180000}"#,
+            ),
+            (json::text(&last), r#"{"at":90000,"window":1,"strikes":1,"blocked_until":91000}"#),
+            (json::text(&limit(60)), r#"{"most":3,"window":60000,"max_wait":300000}"#),
+        ] {
+            assert_eq!(text, expected);
+        }
+        assert_eq!(serde_json::from_str::<FailureLimit>(&json::text(&limit(60))).unwrap(), limit(60));
+        assert_eq!(last, Admitted::new(at, 1).with_strike(1, at + Duration::from_secs(1)));
+        assert_eq!(Admitted::new(last.at(), last.window()).with_strike(0, at).blocks_until(), None);
+        for unknown in [r#"{"window":1}"#, r#"{"at":1,"window":1,"strikes":0,"blocked_until":0,"more":1}"#, "3"] {
+            assert!(serde_json::from_str::<Failures>(unknown).is_err(), "{unknown}");
+            assert!(serde_json::from_str::<Admitted>(unknown).is_err(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_was_counted_in_shorter_windows_begins_anew() {
+        let (mut failures, at) = (Failures::default(), crate::now());
+        for _ in 0..2 {
+            assert_eq!(admitted(failures.attempt(&limit(60), at)).blocks_until(), None);
+        }
+        for hour in 0..3 {
+            let at = at + Duration::from_secs(3600 * hour);
+            for _ in 0..2 {
+                assert_eq!(admitted(failures.attempt(&limit(600), at)).blocks_until(), None, "{hour}");
+            }
+            assert!(failures.stale_at() <= at + Duration::from_secs(1200));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_are_reckoned_with(
+            numbers in any::<[i64; 3]>(),
+            (count, previous, strikes) in any::<(u32, u32, u32)>(),
+            window in any::<u64>(),
+            now in any::<i64>(),
+        ) {
+            let [window_of, blocked_until, stale_at] = numbers;
+            let mut failures = Failures { window: window_of, count, previous, blocked_until, strikes, stale_at };
+            let limit = FailureLimit::new(count, Duration::from_millis(window), Duration::from_millis(window));
+            if let Attempt::Admitted(admitted) = failures.attempt_at(&limit, now) {
+                failures.forgive(&admitted);
+            }
+        }
     }
 }

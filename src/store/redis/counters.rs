@@ -17,7 +17,7 @@ local window, count, previous = tonumber(kept[1] or 0), tonumber(kept[2] or 0), 
 local strikes, blocked_until = tonumber(kept[4] or 0), tonumber(kept[5] or 0)
 if blocked_until > now then return {0, window, strikes, blocked_until} end
 local current = math.floor(now / span)
-if current > window then
+if current > window or window - current > 1000 then
   previous = current == window + 1 and count or 0
   count, window = 0, current
 end
@@ -98,7 +98,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> CounterStore for RedisSt
         now: OffsetDateTime,
     ) -> Result<Attempt, BackendError> {
         let (key, at) = (self.failures(key), milliseconds(now));
-        let arguments = [at, limit.window(), limit.most().into(), limit.longest()];
+        let arguments = [at, limit.window, limit.most().into(), limit.longest];
         let answer: (bool, i64, u32, i64) = within(self.deadline, self.run(ATTEMPT, &key, &arguments)).await?;
         let (is_admitted, window, strikes, blocked_until) = answer;
         Ok(match is_admitted {
