@@ -134,24 +134,33 @@ impl<'a> Request<'a> {
     /// All header fields of the request, in any case. Give every one of them, repeated ones too: the endpoints pick what
     /// they need and refuse what may stand there only once.
     #[must_use]
-    pub fn headers(self, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        headers.into_iter().fold(self, |request, (name, value)| request.header(name, value))
+    pub fn headers(mut self, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        headers.into_iter().for_each(|(name, value)| self.add(name, value));
+        self
     }
 
     /// One header field.
     #[must_use]
     #[inline]
     pub fn header(mut self, name: &str, value: &'a [u8]) -> Self {
-        if name.eq_ignore_ascii_case("authorization") {
-            self.authorization = self.authorization.add(value);
-        } else if name.eq_ignore_ascii_case("content-type") {
-            self.content_type = self.content_type.add(value);
-        } else if name.eq_ignore_ascii_case("if-match") {
-            self.if_match = self.if_match.add(value);
-        } else if name.eq_ignore_ascii_case("if-none-match") {
-            self.if_none_match = self.if_none_match.add(value);
-        }
+        self.add(name, value);
         self
+    }
+
+    #[inline]
+    fn add(&mut self, name: &str, value: &'a [u8]) {
+        let field = if name.eq_ignore_ascii_case("authorization") {
+            &mut self.authorization
+        } else if name.eq_ignore_ascii_case("content-type") {
+            &mut self.content_type
+        } else if name.eq_ignore_ascii_case("if-match") {
+            &mut self.if_match
+        } else if name.eq_ignore_ascii_case("if-none-match") {
+            &mut self.if_none_match
+        } else {
+            return;
+        };
+        *field = field.add(value);
     }
 
     /// The body. A host need not read more of it than [`Config::max_body_bytes`](crate::Config::max_body_bytes): for a longer

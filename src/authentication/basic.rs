@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use super::is_client_secret;
 use crate::{Error, client::is_client_id, form};
 
-/// Client identifier and secret in one buffer, one after the other: the identifier ends at `split`.
+/// Client identifier and secret in one buffer, with the colon between them at `colon`.
 pub(crate) struct BasicCredentials {
     decoded: Zeroizing<String>,
-    split: usize,
+    colon: usize,
 }
 
 impl BasicCredentials {
@@ -26,27 +26,37 @@ impl BasicCredentials {
 
     fn decode(token68: &[u8]) -> Option<Self> {
         let mut bytes = undo_base64(token68)?;
-        let colon = memchr(b':', &bytes)?;
-
-        // Decoding never lengthens, so both halves are decoded where they are and then moved together.
-        let (id, secret) = bytes.split_at_mut(colon);
-        let split = form::decode_in_place(id)?;
-        let secret_len = form::decode_in_place(secret.get_mut(1..)?)?;
-        bytes.copy_within(colon + 1..colon + 1 + secret_len, split);
-        bytes.truncate(split + secret_len);
-
+        let mut colon = memchr(b':', &bytes)?;
+        if !form::is_plain(&bytes) {
+            colon = decode_halves(&mut bytes, colon)?;
+        }
         let decoded = Zeroizing::new(form::into_text(bytes)?);
-        let (client_id, client_secret) = decoded.split_at_checked(split)?;
-        (is_client_id(client_id) && is_client_secret(client_secret)).then_some(Self { decoded, split })
+        let (client_id, client_secret) = halves(&decoded, colon);
+        (is_client_id(client_id) && is_client_secret(client_secret)).then_some(Self { decoded, colon })
     }
 
     pub(super) fn client_id(&self) -> &str {
-        self.decoded.split_at(self.split).0
+        halves(&self.decoded, self.colon).0
     }
 
     pub(super) fn client_secret(&self) -> &str {
-        self.decoded.split_at(self.split).1
+        halves(&self.decoded, self.colon).1
     }
+}
+
+/// What is before the colon and what comes after it.
+fn halves(decoded: &str, colon: usize) -> (&str, &str) {
+    (decoded.get(..colon).unwrap_or_default(), decoded.get(colon + 1..).unwrap_or_default())
+}
+
+/// Form-decodes both halves where they are, since decoding never lengthens, and says where the colon between them is then.
+fn decode_halves(bytes: &mut Vec<u8>, colon: usize) -> Option<usize> {
+    let (id, secret) = bytes.split_at_mut(colon);
+    let id_len = form::decode_in_place(id)?;
+    let secret_len = form::decode_in_place(secret.get_mut(1..)?)?;
+    bytes.copy_within(colon..=colon + secret_len, id_len);
+    bytes.truncate(id_len + 1 + secret_len);
+    Some(id_len)
 }
 
 fn undo_base64(token68: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

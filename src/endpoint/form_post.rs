@@ -15,15 +15,19 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
     if matches!(request.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {
         return Err(Error::AuthorizationTooLong);
     }
-    let query = request.query.unwrap_or_default();
-    if query.len() > config.max_body_bytes() {
-        return Err(Error::QueryTooLong);
-    }
-    if form::count(body).max(form::count(query.as_bytes())) > config.max_parameters() {
+    if form::count(body) > config.max_parameters() {
         return Err(Error::TooManyParameters);
     }
-    if has_credentials(query) {
-        return Err(Error::CredentialsInQuery);
+    if let Some(query) = request.query {
+        if query.len() > config.max_body_bytes() {
+            return Err(Error::QueryTooLong);
+        }
+        if form::count(query.as_bytes()) > config.max_parameters() {
+            return Err(Error::TooManyParameters);
+        }
+        if has_credentials(query) {
+            return Err(Error::CredentialsInQuery);
+        }
     }
     if !request.content_type.is_media_type(b"application/x-www-form-urlencoded") {
         return Err(Error::UnsupportedContentType);

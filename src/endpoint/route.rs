@@ -79,7 +79,8 @@ where
         Endpoint::Jwks => handle_jwks_request(server, request),
         Endpoint::Gateway => handle_gateway_request(server, request).await,
         Endpoint::Metadata => handle_metadata_request(server, endpoints, request),
-        Endpoint::Management => handle_management_request(server, request).await,
+        // In a box, so that the future of every other request is no larger for it.
+        Endpoint::Management => Box::pin(handle_management_request(server, request)).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }
 }
