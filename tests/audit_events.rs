@@ -189,7 +189,7 @@ fn issued_tokens_are_audited_where_the_host_wants_it() {
     }
 }
 
-/// Sixty tenants of 24 characters stand in a line, and of a hundred as many.
+/// Sixty tenants stand there in full, and a hundred are cut.
 #[test]
 fn a_long_scope_fits_into_a_line() {
     for (tenants, is_cut) in [(60, false), (100, true)] {
@@ -199,7 +199,7 @@ fn a_long_scope_fits_into_a_line() {
         let server = server.with_issued_tokens_audited();
         let names = (0..tenants).map(|number| format!("the-corporation-number-{number}"));
         let client =
-            names.fold(Client::builder("billing").seacatauth_credentials(true), |client, name| client.tenant(&*name));
+            names.fold(Client::builder("billing").seacatauth_credentials(true), |client, name| client.tenant(&name));
         let (_, secret) = block_on(server.administrator("setup", now()).create_client(client)).unwrap();
         let form = "grant_type=client_credentials&scope=tenant:*";
         let reply = ask(&server, "POST", Endpoint::Token, &basic(secret.expose()), form, now());
@@ -208,6 +208,6 @@ fn a_long_scope_fits_into_a_line() {
         let (said, scope) = (last["scope"].as_str().unwrap(), reply["scope"].as_str().unwrap());
         assert_eq!(said.ends_with('…'), is_cut, "{}", scope.len());
         assert!(scope.starts_with(said.trim_end_matches('…')) && said.len() >= scope.len().min(2048));
-        assert_eq!(verify_audit_log(text.as_bytes(), None, None).unwrap().count() as usize, text.lines().count());
+        assert_eq!(verify_audit_log(text.as_bytes(), None, None).unwrap().count(), 2);
     }
 }

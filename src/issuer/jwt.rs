@@ -248,6 +248,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn rfc7519_4_1_7_the_audit_names_a_token_by_its_jti() {
+        let issuer = issuer();
+        let token = issuer.issue(&claims()).await.unwrap();
+        let jti = issuer.check(token.expose(), claims().issued_at()).unwrap().jti().map(TokenHash::of);
+        for id in [
+            issuer.token_id(&token),
+            TokenIssuer::token_id(&&issuer, &token),
+            Arc::new(issuer.clone()).token_id(&token),
+            AnyTokenIssuer::new(issuer.clone()).token_id(&token),
+        ] {
+            assert_eq!(Some(id), jti);
+        }
+        let other = AccessToken::generate(&RandomSource::default()).unwrap();
+        assert_eq!(issuer.token_id(&other), other.hash());
+    }
+
+    #[tokio::test]
     async fn a_pointer_publishes_what_it_points_to() {
         let [first, second] = [key(), key()];
         let both = [first.public_jwk().clone(), second.public_jwk().clone()];
