@@ -32,7 +32,7 @@ use crate::{
 /// to [`Config::max_body_bytes`](crate::Config::max_body_bytes): a longer one is answered with 413, unread if it says its
 /// length, and one that breaks off with 400. How long a body may take is for the host to say.
 ///
-/// The [`cause`](Reply::cause) of a refusal is in the extensions of the response, as an [`Error`]: that is the place to log from.
+/// The [`cause`](Reply::cause) of a refusal is in the extensions of the response, as an [`Error`](crate::Error): that is the place to log from.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
