@@ -212,7 +212,7 @@ impl AuditEvent<'_> {
     pub const fn outcome(&self) -> &'static str {
         match self.cause {
             None => "success",
-            Some(Error::Interrupted | Error::Overloaded | Error::Backend(_)) => "failed",
+            Some(cause) if cause.is_failure() => "failed",
             Some(_) => "refused",
         }
     }
