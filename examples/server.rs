@@ -29,7 +29,7 @@ use std::{
     error::Error,
     fmt::Display,
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
@@ -83,8 +83,8 @@ struct Arguments {
     /// `examples/audit_log.rs`, which checks it.
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
-    /// The key of that log, a file of 32 bytes of text or more, made when there is none: without it, nobody can make a log that looks
-    /// whole, nor tell whether this one is. Keep a copy elsewhere.
+    /// The key of that log, a file of 32 bytes or more, made when neither it nor the log is there: without it, nobody can make a log that
+    /// looks whole, nor tell whether this one is. Keep a copy elsewhere. A log that was begun without a key goes on without one.
     #[arg(long, value_name = "FILE", requires = "audit")]
     audit_key: Option<PathBuf>,
     /// Plain HTTP instead of HTTPS, for behind a proxy.
@@ -188,7 +188,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     // The first is the one that signs.
     let public_key = issuer.public_jwks(now()).first().map(serde_json::to_string).transpose()?;
-    let audit_key = arguments.audit_key.as_deref().map(audit_key).transpose()?;
+    let audit_key = arguments.audit_key.as_deref().zip(arguments.audit.as_deref());
+    let audit_key = audit_key.map(|(key, log)| audit_key_of(key, log)).transpose()?;
     let audit = arguments.audit.as_deref().map(|path| {
         AuditLog::open(path, audit_key).map_err(|error| format!("{}: {error}", path.display())).map(Arc::new)
     });
@@ -380,7 +381,7 @@ fn certificate(state: &Path) -> Result<(PathBuf, RustlsConfig), Box<dyn Error>> 
     let state = state.canonicalize()?;
     let (certificate, key) = (state.join("localhost.pem"), state.join("localhost.key"));
     let make = || Ok(rcgen::KeyPair::generate()?.serialize_pem().into());
-    let key = kept(&key, &make, &|text| Ok(Zeroizing::new(text.to_owned())))?;
+    let key = kept(&key, &make, &|bytes| Ok(Zeroizing::new(str::from_utf8(bytes)?.to_owned())))?;
     if !certificate.try_exists()? {
         // Of the key that is there: whoever else starts now makes one of the same key, and either will do.
         let names = rcgen::CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
@@ -403,24 +404,28 @@ fn signing_keys(state: &Path, keep: Duration) -> Result<KeySet<AnySigner>, Box<d
         let (first, rest) = key.split_at(key.len().min(64));
         Ok(format!("-----BEGIN PRIVATE KEY-----\n{first}\n{rest}\n-----END PRIVATE KEY-----\n").into())
     };
-    let read = |text: &str| Ok(SigningKey::from_pkcs8_pem(SigningAlgorithm::EdDsa, text.as_bytes())?.into());
+    let read = |bytes: &[u8]| Ok(SigningKey::from_pkcs8_pem(SigningAlgorithm::EdDsa, bytes)?.into());
     keys(state, "signing", keep, &make, &read)
 }
 
 /// The keys of sealed tokens.
 fn sealing_keys(state: &Path, keep: Duration) -> Result<KeySet<SealingKey>, Box<dyn Error>> {
     let make = || Ok(SealingKey::generate(&RandomSource::default())?.to_text());
-    keys(state, "sealing", keep, &make, &|text| Ok(text.trim_end().parse()?))
+    keys(state, "sealing", keep, &make, &|bytes| Ok(str::from_utf8(bytes)?.trim_end().parse()?))
 }
 
-/// The key of the audit log: all that is in its file, as `examples/audit_log.rs` takes it.
-fn audit_key(path: &Path) -> Result<AuditKey, Box<dyn Error>> {
+/// The key of the audit log: all that is in its file, as `examples/audit_log.rs` takes it. It is made for a log that begins: one
+/// that was begun has a key already, or none.
+fn audit_key_of(path: &Path, log: &Path) -> Result<AuditKey, Box<dyn Error>> {
     let make = || {
+        if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            return Err(format!("there is no such key, and {} was begun already", log.display()).into());
+        }
         let mut key = Zeroizing::new([0; 32]);
         RandomSource::default().fill(&mut *key)?;
         Ok(BASE64_STANDARD.encode(*key).into())
     };
-    kept(path, &make, &|text| Ok(AuditKey::new(text.as_bytes())?))
+    kept(path, &make, &|bytes| Ok(AuditKey::new(bytes)?))
 }
 
 /// The key in use and the next one, and where there is one the key that was in use before, for as long as `keep`.
@@ -428,7 +433,7 @@ fn keys<K>(
     state: &Path,
     name: &str,
     keep: Duration,
-    make: &Make,
+    make: &Make<'_>,
     read: &Read<'_, K>,
 ) -> Result<KeySet<K>, Box<dyn Error>> {
     let path = |which| state.join(format!("{name}{which}.key"));
@@ -440,22 +445,25 @@ fn keys<K>(
     Ok(keys.with_retired(key("-retired")?, now().saturating_add(keep.try_into()?)))
 }
 
-type Make = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error>>;
-type Read<'a, K> = dyn Fn(&str) -> Result<K, Box<dyn Error>> + 'a;
+type Make<'a> = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error>> + 'a;
+type Read<'a, K> = dyn Fn(&[u8]) -> Result<K, Box<dyn Error>> + 'a;
 
 /// What is in a file that is its owner's alone, made when there is none yet. What is there is read in any case: it may be
 /// from another start at the same time.
-fn kept<K>(path: &Path, make: &Make, read: &Read<'_, K>) -> Result<K, Box<dyn Error>> {
+fn kept<K>(path: &Path, make: &Make<'_>, read: &Read<'_, K>) -> Result<K, Box<dyn Error>> {
     let kept = || {
         if !path.try_exists()? {
             write_new(path, &make()?)?;
         }
-        let file = fs::File::open(path)?;
+        let mut file = fs::File::open(path)?;
         #[cfg(unix)]
         if std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o077 != 0 {
             return Err("others have access to it; if none has used that, `chmod 600` lets it count".into());
         }
-        read(&Zeroizing::new(io::read_to_string(file)?))
+        // With room for all of it, so that growing leaves no copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(file.metadata()?.len())? + 1));
+        file.read_to_end(&mut bytes)?;
+        read(&bytes)
     };
     kept().map_err(|error| format!("{}: {error}", path.display()).into())
 }

@@ -69,8 +69,8 @@ pub struct AuditEvent<'a> {
     pub action: AuditAction,
     /// To which client; where somebody was refused who has not proven who he is, as which client he came.
     pub client_id: Option<&'a str>,
-    /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token, a source, or a quota
-    /// such as `client:billing 1000/h`.
+    /// To what else: a tenant, a role, the id of a secret or an API key, which is the hash of its token, a network
+    /// such as `2001:db8::/64`, or a quota such as `client:billing 1000/h`.
     pub target: Option<&'a str>,
     /// The scope of a token that was issued, in which its tenants are too, as `tenant:NAME`.
     pub scope: Option<&'a str>,

@@ -311,7 +311,7 @@ impl Config {
         Self { max_failures_per_client, ..self }
     }
 
-    /// Sets the same for those from one source.
+    /// Sets the same for those from one source, and for requests from there in which nobody authenticates.
     #[must_use]
     pub fn with_max_failures_per_source(self, max_failures_per_source: u32) -> Self {
         Self { max_failures_per_source, ..self }
@@ -339,7 +339,7 @@ impl Config {
         self.max_failures_per_client
     }
 
-    /// The same for those from one source.
+    /// The same for those from one source, and for requests from there in which nobody authenticates.
     #[must_use]
     pub const fn max_failures_per_source(&self) -> u32 {
         self.max_failures_per_source

@@ -19,7 +19,7 @@ use crate::RateLimit;
 /// Why a request was refused or failed: the cause, for the operator.
 ///
 /// The client sees only what [`Error::response`] and [`Reply::error`](crate::Reply::error) make of it, so an unknown client, a
-/// wrong secret and an expired one look alike. Of the text of the request no variant carries anything but the [`Name`] of a member
+/// wrong secret and an expired one look alike. Of the text of the request no variant carries anything but the [`ParameterName`] of a member
 /// or a parameter.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -129,8 +129,8 @@ pub enum Error {
     /// Too many authentications as this client have failed; it has to wait for so long.
     #[error("too many authentications as this client have failed")]
     ClientThrottled(Duration),
-    /// Too many authentications from this source have failed; it has to wait for so long.
-    #[error("too many authentications from this source have failed")]
+    /// Too many requests from this source have failed to authenticate, had nothing to authenticate with, or were malformed; it has to wait for so long.
+    #[error("too many requests from this source have authenticated nobody")]
     SourceThrottled(Duration),
     /// As many tokens as a quota allows have been issued.
     #[error("as many tokens as the quota of the {} allows have been issued", .0.of())]
@@ -204,21 +204,21 @@ pub enum Error {
     /// The content type is not application/json.
     #[error("the content type is not application/json")]
     NotJson,
-    /// The body is not what this call takes.
-    #[error("the body is not a JSON object")]
+    /// The body is not a JSON object, or has a member twice.
+    #[error("the body is not a JSON object that has each member once")]
     MalformedJson,
     /// A member of a body that is not a client's metadata is not known here.
     #[error("there is no parameter `{0}`")]
-    UnknownParameter(Name),
+    UnknownParameter(ParameterName),
     /// A parameter of the query, or a member of a body that is not a client's metadata, has a value that it cannot have.
     #[error("the parameter `{0}`: {1}")]
     WrongParameter(&'static str, &'static str),
     /// A member of a client's metadata is not known here.
     #[error("there is no member `{0}`")]
-    UnknownMember(Name),
+    UnknownMember(ParameterName),
     /// A member of a client's metadata cannot be set in this way.
     #[error("the member `{0}` is read-only here")]
-    ReadOnlyMember(Name),
+    ReadOnlyMember(ParameterName),
     /// A member of a client's metadata has a value that it cannot have.
     #[error("`{0}`: {1}")]
     WrongMember(&'static str, &'static str),
@@ -271,7 +271,7 @@ impl Error {
             | Self::WrongMethod          => (401, InvalidClient, "client authentication failed"),
             // §5.2 has no code for it. Which of the two it is stays here: one would say that others guess at the client too.
             Self::ClientThrottled(_)
-            | Self::SourceThrottled(_)   => (429, TemporarilyUnavailable, "too many authentications have failed: come back later"),
+            | Self::SourceThrottled(_)   => (429, TemporarilyUnavailable, "too many authentications have failed, or were missing: come back later"),
             Self::QuotaUsedUp(_)         => (429, TemporarilyUnavailable, "as many tokens as the quota allows have been issued: come back later"),
             Self::GrantNotEnabled        => (400, UnauthorizedClient, "the client may not use this grant type"),
             Self::MalformedScope         => (400, InvalidScope, "the scope is malformed"),
@@ -299,7 +299,7 @@ impl Error {
             Self::TooManySecrets         => (409, Conflict, "there are too many live secrets: retire one first"),
             Self::StaleVersion           => (412, PreconditionFailed, "it has changed since it was read"),
             Self::NotJson                => (415, InvalidRequest, "the content type must be application/json"),
-            Self::MalformedJson          => (400, InvalidRequest, "the body is not a JSON object of the expected form"),
+            Self::MalformedJson          => (400, InvalidRequest, "the body is not a JSON object that has each member once"),
             Self::Interrupted
             | Self::Overloaded
             | Self::Backend(_)           => (503, TemporarilyUnavailable, "the server cannot answer now"),
@@ -318,16 +318,16 @@ impl Error {
 
 /// A name that came with a request: kept only where it can be a name, since it may be a value in the wrong place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(String);
+pub struct ParameterName(String);
 
-impl Name {
+impl ParameterName {
     pub(crate) fn of(text: &str) -> Self {
         let is_name = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         Self(if is_name { text.into() } else { "...".into() })
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for ParameterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

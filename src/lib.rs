@@ -58,7 +58,7 @@ pub use endpoint::{
     handle_management_request, handle_metadata_request, handle_request, handle_revocation_request,
     handle_token_request,
 };
-pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Misspelling, Name};
+pub use error::{BackendError, Error, ErrorCode, ErrorResponse, Misspelling, ParameterName};
 /// The crate whose requests and responses an [`HttpClient`] takes and gives.
 #[cfg(feature = "remote")]
 #[cfg_attr(docsrs, doc(cfg(feature = "remote")))]

@@ -1,5 +1,7 @@
 //! What arrives: the parts of an HTTP request that the endpoints look at, borrowed from the host.
 
+mod network;
+
 use std::{fmt, net::IpAddr};
 
 use time::OffsetDateTime;
@@ -129,6 +131,11 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn source(self, source: impl Into<Option<IpAddr>>) -> Self {
         Self { source: source.into(), ..self }
+    }
+
+    /// The network that it comes from, all of whose addresses somebody has who has one of them.
+    pub(crate) fn network(&self) -> Option<IpAddr> {
+        self.source.map(network::of)
     }
 
     /// All header fields of the request, in any case. Give every one of them, repeated ones too: the endpoints pick what

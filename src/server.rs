@@ -64,7 +64,8 @@ impl<S, T> AuthorizationServer<S, T> {
     /// the [id](crate::TokenIssuer::token_id) that its revocation would name. The token is not in it.
     ///
     /// Then there is an event for each request and not only for what is refused. The sink is in the middle of each, so it
-    /// has to be as fast as the mint is to be: an [`AuditLog`](crate::AuditLog) writes a line each time.
+    /// has to be as fast as the mint is to be: an [`AuditLog`](crate::AuditLog) writes a line each time, and says how a file
+    /// that has grown too long is followed by another.
     ///
     /// It is [`handle_token_request`](crate::handle_token_request) that tells it: a host that calls the steps itself goes past it.
     #[must_use]
@@ -220,7 +221,7 @@ impl<S, T> AuthorizationServer<S, T> {
         cause: &Error,
     ) {
         // Of these there was an event already: when the wait began, or one that names the quota.
-        if cause.is_wait() {
+        if cause.is_told_already() {
             return;
         }
         // What nobody has found may be a secret in the wrong place.

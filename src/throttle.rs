@@ -1,7 +1,6 @@
 //! Slowing down who guesses at secrets.
 
 mod attempt;
-mod network;
 mod pairs;
 mod unauthenticated;
 

@@ -82,7 +82,7 @@ impl<S, T> AuthorizationServer<S, T> {
                 let presented = Zeroizing::new(presented.to_owned());
                 let find = move || authentication::find(client.as_deref(), &decoy, &presented, now);
                 // No source gets more turns by inventing clients.
-                let source = request.source.map(|source| source.to_string());
+                let source = request.network().map(|network| network.to_string());
                 pool.run(source.as_deref().unwrap_or_else(|| authentication.client_id()), find).await?
             }
         };

@@ -116,7 +116,7 @@ fn each_event_names_the_source_of_its_request() {
     for event in &events {
         assert_eq!(event["source"], SOURCE, "{event}");
         if event["action"] == "throttle" && event.get("target").is_some() {
-            assert_eq!(event["target"], "2001:db8:1:2::", "who has one address of a network has all of them");
+            assert_eq!(event["target"], "2001:db8:1:2::/64", "who has one address of a network has all of them");
         }
     }
     actions.sort_unstable();

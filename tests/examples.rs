@@ -621,14 +621,20 @@ fn server_makes_a_key_for_its_audit_log_and_keeps_it() {
     assert!(verified.status.success() && verified.stdout.starts_with(b"4:"), "{verified:?}");
     assert!(!verify(&[]).status.success(), "without the key it is not to be made");
 
+    let missing = folder.path().join("missing.key");
     let another = folder.path().join("another.key");
+    fs::write(&another, [0xFF; 32]).unwrap();
+    fs::set_permissions(&another, fs::Permissions::from_mode(0o600)).unwrap();
     let short = file(folder.path(), "short.key", "too short");
     fs::set_permissions(&short, fs::Permissions::from_mode(0o600)).unwrap();
-    for (key, said) in [(&another, "written with another key"), (&short, "32 bytes or more")] {
+    for (key, said) in
+        [(&missing, "was begun already"), (&another, "written with another key"), (&short, "32 bytes or more")]
+    {
         let refused = start(key).output().unwrap();
         let error = String::from_utf8(refused.stderr).unwrap();
         assert!(!refused.status.success() && error.contains(said), "{error}");
     }
+    assert!(!missing.exists());
     let mut alone = example("server");
     alone.arg("--audit-key").arg(&key);
     let error = String::from_utf8(alone.output().unwrap().stderr).unwrap();

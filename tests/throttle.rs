@@ -563,8 +563,8 @@ fn the_audit_is_told_of_each_wait_once() {
     assert_eq!(throttled[0]["cause"], "too many authentications as this client have failed");
     assert_eq!(throttled[0]["outcome"], "refused");
     assert!(throttled[1].get("client_id").is_none(), "it may be a secret in the wrong place");
-    assert_eq!(throttled[2]["target"], "2001:db8::");
-    assert_eq!(throttled[2]["cause"], "too many authentications from this source have failed");
+    assert_eq!(throttled[2]["target"], "2001:db8::/64");
+    assert_eq!(throttled[2]["cause"], "too many requests from this source have authenticated nobody");
 }
 
 #[test]

@@ -44,6 +44,11 @@ const WAITING_LEN: usize = 1 << 20;
 ///
 /// One process writes one log: two would each continue the chain from the same line.
 ///
+/// **A file that grows too long** is followed by another: end the log, keep its [`head`](Self::head), and go on in a new file by
+/// [`continued`](Self::continued). The files are one log, which `verify_audit_log` takes one after the other
+/// ([`Read::chain`](std::io::Read::chain), or `cat`); a later one by itself does not begin where a log begins. Do not let another
+/// program rename the file: the log would go on in it.
+///
 /// [`verify_audit_log`]: crate::verify_audit_log
 pub struct AuditLog<W = File> {
     key: Option<AuditKey>,

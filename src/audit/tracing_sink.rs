@@ -1,9 +1,10 @@
 use tracing::field::display;
 
 use super::{AuditAction, AuditEvent, AuditSink, rfc3339};
+use crate::Error;
 
 /// Gives events to `tracing`, with the target `client_credentials::audit`: what was refused as a warning, what failed as an
-/// error, and all else as information.
+/// error, and all else as information but the use of a retiring secret and what quotas tell, which are warnings too.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingSink;
@@ -29,11 +30,11 @@ impl AuditSink for TracingSink {
                 )
             };
         }
-        match (outcome, action) {
-            ("failed", _) => emit!(error),
-            ("success", AuditAction::UseRetiringSecret | AuditAction::CrossThreshold | AuditAction::ExceedQuota)
-            | ("refused", _) => emit!(warn),
-            _ => emit!(info),
+        match (event.cause.map(Error::is_failure), action) {
+            (Some(true), _) => emit!(error),
+            (None, AuditAction::UseRetiringSecret | AuditAction::CrossThreshold | AuditAction::ExceedQuota)
+            | (Some(false), _) => emit!(warn),
+            (None, _) => emit!(info),
         }
     }
 }

@@ -74,8 +74,8 @@ pub fn verify_audit_log(
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditLogError {
-    /// This line is not as it was written, or was written with another key.
-    #[error("line {0} is not as it was written, or was written with another key")]
+    /// This line is not as it was written, or was written with another key or without one.
+    #[error("line {0} is not as it was written, or was written with another key or without one")]
     Changed(u64),
     /// A line is not in its place: others before it are missing, or were added, or replaced.
     #[error("line {line} is the one that was number {seq}, and does not follow what stands before it")]
@@ -102,8 +102,8 @@ pub enum AuditLogError {
     /// At this line the log is not the one of which the head was kept.
     #[error("at line {0} it is not the log of which the head was kept")]
     Another(u64),
-    /// The end of the file is no line of a log, or was written with another key.
-    #[error("the end of the file is no line of an audit log, or was written with another key")]
+    /// The end of the file is no line of a log, or was written with another key or without one.
+    #[error("the end of the file is no line of an audit log, or was written with another key or without one")]
     NoLog,
     /// It cannot be read or written.
     #[error("it cannot be read or written")]

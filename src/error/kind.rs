@@ -9,8 +9,8 @@ enum Kind {
     UnknownClient,
     /// The credentials are not those of the client, or do not count any more.
     WrongCredentials,
-    /// Whoever asks has to wait, as it was told the audit when the wait began, or with the name of the quota.
-    Waits,
+    /// Whoever asks has to wait, which the audit was told when the wait began, or with the name of the quota.
+    ToldAlready,
     /// The server could not do it.
     Failed,
 }
@@ -26,9 +26,9 @@ impl Error {
         matches!(self.kind(), Kind::UnknownClient | Kind::WrongCredentials)
     }
 
-    /// Whether the audit has an event for it already.
-    pub(crate) const fn is_wait(&self) -> bool {
-        matches!(self.kind(), Kind::Waits)
+    /// Whether the audit has an event for it already: of the beginning of the wait, or of the quota that is used up.
+    pub(crate) const fn is_told_already(&self) -> bool {
+        matches!(self.kind(), Kind::ToldAlready)
     }
 
     /// Whether the client identifier of such a request may be none that anybody has found, and so a secret in the wrong place.
@@ -45,7 +45,7 @@ impl Error {
             | Self::MisspelledSecret(_)
             | Self::ExpiredSecret
             | Self::WrongMethod => Kind::WrongCredentials,
-            Self::ClientThrottled(_) | Self::SourceThrottled(_) | Self::QuotaUsedUp(_) => Kind::Waits,
+            Self::ClientThrottled(_) | Self::SourceThrottled(_) | Self::QuotaUsedUp(_) => Kind::ToldAlready,
             Self::Interrupted | Self::Overloaded | Self::Backend(_) => Kind::Failed,
             Self::MethodNotAllowed(_)
             | Self::BodyTooLarge

@@ -1,6 +1,6 @@
 use std::{collections::HashSet, time::Duration};
 
-use super::{BackendError, Error, ErrorCode, Misspelling, Name};
+use super::{BackendError, Error, ErrorCode, Misspelling, ParameterName};
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, Claims, ClientId, Config, MemoryCounters, MemoryStore, OpaqueIssuer,
     Quota, Quotas, RateLimit, now, variants,
@@ -67,10 +67,10 @@ fn causes() -> Vec<Error> {
         TooManySecrets,
         NotJson,
         MalformedJson,
-        UnknownParameter(Name::of("scop")),
+        UnknownParameter(ParameterName::of("scop")),
         WrongParameter("i", "a number"),
-        UnknownMember(Name::of("client_nam")),
-        ReadOnlyMember(Name::of("client_id")),
+        UnknownMember(ParameterName::of("client_nam")),
+        ReadOnlyMember(ParameterName::of("client_id")),
         WrongMember("client_name", "a text"),
         Interrupted,
         Overloaded,
@@ -109,7 +109,7 @@ fn what_is_acted_upon_is_what_is_told() {
     for cause in causes() {
         let (response, name) = (cause.response(), cause.name());
         assert_eq!(cause.is_failure(), response.status() == 503, "{name}");
-        assert_eq!(cause.is_wait(), response.status() == 429, "{name}");
+        assert_eq!(cause.is_told_already(), response.status() == 429, "{name}");
         let is_tried = !matches!(cause, Error::NoAuthentication | Error::UnsupportedScheme);
         let is_wrong = response.error() == ErrorCode::InvalidClient && is_tried;
         assert_eq!(cause.is_failed_authentication(), is_wrong, "{name}");
@@ -133,11 +133,11 @@ fn rfc6749_5_2_the_characters_of_a_description() {
 #[test]
 fn a_name_of_the_request_is_kept_where_it_can_be_one() {
     for (text, kept) in [("scop", "scop"), ("a_b", "a_b"), ("S3cret", "..."), ("a b", "..."), ("", "...")] {
-        assert_eq!(Name::of(text).to_string(), kept);
+        assert_eq!(ParameterName::of(text).to_string(), kept);
     }
     assert_eq!(
-        Error::UnknownParameter(Name::of("S3cret")).response().error_description(),
+        Error::UnknownParameter(ParameterName::of("S3cret")).response().error_description(),
         "there is no parameter `...`"
     );
-    assert_eq!(Name::of(&"a".repeat(65)).to_string(), "...");
+    assert_eq!(ParameterName::of(&"a".repeat(65)).to_string(), "...");
 }

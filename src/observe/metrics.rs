@@ -28,7 +28,7 @@ const ISSUER_DURATION: &str = "client_credentials_issuer_duration_seconds";
 /// | `client_credentials_issuer_duration_seconds` | `operation` | a histogram: one call of an issuer, `issue` or `verify`; with that of its store, if it has one |
 ///
 /// What a caller sends is never a label, so their number is bounded; `endpoint` is `none` where there is none. A request whose
-/// caller hangs up before the answer is in none of them.
+/// caller hangs up before the answer is in the histograms of the stores and issuers that it has asked, and nowhere else.
 ///
 /// ```
 /// # let recorder = metrics::NoopRecorder;

@@ -58,8 +58,8 @@ pub(super) fn end(span: &Span, reply: &Reply) {
     let Some(cause) = reply.cause() else { return };
     span.record("oauth.cause", cause.name());
     span.in_scope(|| {
-        if reply.status() >= 500 {
-            // Below that it is the caller's error, and not the server's.
+        if cause.is_failure() {
+            // Else it is the caller's error, and not the server's.
             span.record("otel.status_code", "ERROR");
             span.record("error.type", cause.name());
             tracing::error!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "failed");

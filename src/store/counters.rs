@@ -34,7 +34,9 @@ use crate::BackendError;
 ///
 /// impl CounterStore for MyCounters {
 ///     async fn attempt(&self, key: CounterKey<'_>, limit: &FailureLimit, now: OffsetDateTime) -> Result<Attempt, BackendError> {
-///         // The lock is what a transaction is in a database: nobody else reads or writes between these lines.
+///         // Nobody else reads or writes this key between these lines. In a database that takes a serializable transaction,
+///         // tried again where it fails, or a lock for the key, such as `pg_advisory_xact_lock`: `SELECT … FOR UPDATE`
+///         // locks no row that is not there yet.
 ///         let mut rows = self.failures.lock().unwrap();
 ///         // An index over the dates makes this cheap there.
 ///         rows.retain(|_, (stale_at, _)| *stale_at > now);

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::{Limits, Throttle, network::network, pairs::Standing};
+use super::{Limits, Throttle, pairs::Standing};
 use crate::{
     Admitted, Attempt, AuditAction, AuditEvent, AuthorizationServer, CounterKey, CounterStore as _, Error, Request,
     clock::{from_milliseconds, milliseconds},
@@ -46,7 +46,7 @@ impl<S, T> AuthorizationServer<S, T> {
         if limits.client.is_none() && limits.source.is_none() {
             return Ok(None);
         }
-        let (now, address, source) = (request.received_at, request.source, request.source.map(network));
+        let (now, address, source) = (request.received_at, request.source, request.network());
         let counted = throttle.admit(&limits, client_id, source, now).await?;
         Ok(Some(Ticket { throttle, limits, client_id, source, address, now, counted }))
     }

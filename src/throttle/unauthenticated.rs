@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
-use super::{Limits, network::network};
+use super::Limits;
 use crate::{Attempt, AuditAction, AuditEvent, AuthorizationServer, CounterKey, CounterStore as _, Error, Request};
 
 impl<S, T> AuthorizationServer<S, T> {
@@ -10,8 +10,7 @@ impl<S, T> AuthorizationServer<S, T> {
     /// client can be counted by, but the source is, or it would be a line of the audit each time. What is returned is what it
     /// is refused for, which is another cause where its source has to wait.
     pub(crate) async fn count_unauthenticated(&self, cause: Error, request: &Request<'_>) -> Error {
-        let (Some(throttle), Some(source), now) = (self.throttle(), request.source.map(network), request.received_at)
-        else {
+        let (Some(throttle), Some(source), now) = (self.throttle(), request.network(), request.received_at) else {
             return cause;
         };
         let Some(limit) = Limits::of(self.config()).source else { return cause };
@@ -31,7 +30,8 @@ impl<S, T> AuthorizationServer<S, T> {
     /// Tells the audit that all from this network have to wait now.
     pub(super) fn record_wait_of_source(&self, network: IpAddr, until: OffsetDateTime, event: AuditEvent<'_>) {
         if self.is_audited() {
-            let (network, cause) = (network.to_string(), Error::SourceThrottled((until - event.time).unsigned_abs()));
+            let network = if network.is_ipv6() { format!("{network}/64") } else { network.to_string() };
+            let cause = Error::SourceThrottled((until - event.time).unsigned_abs());
             self.record(AuditEvent { target: Some(&network), cause: Some(&cause), ..event });
         }
     }

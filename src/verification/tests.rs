@@ -215,6 +215,40 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
     assert_eq!(events.0.lock().unwrap()[..2], expected, "nobody knows yet whether there is such a client");
 }
 
+#[tokio::test]
+async fn the_addresses_of_a_network_have_one_place_in_the_queue_together() {
+    let server = server([client("a").client_secret_hash(slow("right", 5))]);
+    let server = server.with_verification_threads(1).with_verification_queue(8);
+    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
+    let held = move || {
+        started.send(()).unwrap();
+        ends.recv().unwrap();
+        None
+    };
+    let mut running = pin!(server.verification().pool.run("other", held));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    starts.recv().unwrap();
+
+    let authorization = format!("Basic {}", BASE64_STANDARD.encode("a:wrong"));
+    let request = |source: &str| {
+        Request::new("POST", NOW)
+            .source(source.parse::<std::net::IpAddr>().unwrap())
+            .header("Authorization", authorization.as_bytes())
+            .header("Content-Type", b"application/x-www-form-urlencoded")
+            .body(b"grant_type=client_credentials")
+    };
+    let requests = ["2001:db8:1:2::1", "2001:db8:1:2:3::2", "2001:db8:1:3::1"].map(request);
+    let mut asked = requests.each_ref().map(|request| Box::pin(handle_token_request(&server, request)));
+    let polled = asked.each_mut().map(|asked| match asked.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(reply) => Some(reply.status()),
+        std::task::Poll::Pending => None,
+    });
+    assert_eq!(polled, [None, Some(503), None], "an eighth of eight is one");
+    end.send(()).unwrap();
+    assert!(running.await.unwrap().is_none());
+}
+
 const MACHINE_MADE: &str = "Zq7hT0mXv2LrK9bYw4JdNs";
 
 #[tokio::test]

@@ -13,12 +13,9 @@ use oauth_as::{
     store::MemoryStorage,
 };
 
-use crate::{CLIENT_ID, CLIENTS, Contestant, FORM, FORM_TYPE, SCOPE, ours::at_once, timed_with};
+use crate::{Anew, CLIENT_ID, CLIENTS, Contestant, FORM, FORM_TYPE, SCOPE, at_once, timed_with};
 
 type Server = Arc<AuthorizationServer<MemoryStorage>>;
-
-/// Tokens that it may carry before it starts anew; this crate carries 1,800.
-const TOKENS: usize = 1800;
 
 pub fn opaque(secret: &ClientSecret, authorization: &str) -> Contestant {
     over_http(secret, authorization, AccessTokenFormat::Opaque)
@@ -91,25 +88,4 @@ fn service(server: Server) -> AuthorizationService<MemoryStorage, SystemClock> {
     let service = ServiceBuilder::new(server).with_subject_resolver(|_| None);
     let service = service.with_approval_resolver(|_| ApprovalDecision::Approve);
     service.dangerously_disable_verification_protections().build().unwrap()
-}
-
-/// What is made anew once it has as many tokens as it may have.
-struct Anew<T> {
-    make: Box<dyn Fn() -> T>,
-    made: T,
-    calls: usize,
-}
-
-impl<T> Anew<T> {
-    fn new(make: impl Fn() -> T + 'static) -> Self {
-        Self { made: make(), make: Box::new(make), calls: 0 }
-    }
-
-    fn next(&mut self, calls: usize) -> &T {
-        self.calls += calls;
-        if self.calls > TOKENS {
-            (self.made, self.calls) = ((self.make)(), calls);
-        }
-        &self.made
-    }
 }

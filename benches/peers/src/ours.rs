@@ -1,16 +1,11 @@
-use std::{
-    hint::black_box,
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{hint::black_box, time::Duration};
 
 use client_credentials::{
     AuthorizationServer, Client, ClientSecret, ClientSecretHash, Config, JwtIssuer, MemoryStore, OpaqueIssuer,
     RandomSource, Request, SigningAlgorithm, SigningKey, TokenIssuer, handle_token_request, now,
 };
 
-use crate::{CLIENTS, Contestant, FORM, FORM_TYPE, SCOPE, timed};
+use crate::{CLIENTS, Contestant, FORM, FORM_TYPE, SCOPE, at_once, timed};
 
 pub fn opaque(secret: &ClientSecret, authorization: &str) -> Contestant {
     let store = store(secret);
@@ -48,12 +43,4 @@ fn contestant(store: MemoryStore, issuer: impl TokenIssuer + 'static, authorizat
             black_box(reply.into_body());
         })
     })
-}
-
-/// What nothing in memory makes one wait for.
-pub fn at_once<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("nothing in memory ever waits"),
-    }
 }

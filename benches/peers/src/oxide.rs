@@ -17,7 +17,7 @@ use rand::{TryRng as _, rngs::SysRng};
 use ring::digest::{Context, SHA256};
 use subtle::ConstantTimeEq as _;
 
-use crate::{CLIENTS, Contestant, FORM, SCOPE, timed};
+use crate::{Anew, CLIENTS, Contestant, FORM, SCOPE, timed};
 
 pub fn opaque(secret: &ClientSecret, authorization: &str) -> Contestant {
     // As many random bytes as this crate takes.
@@ -28,7 +28,6 @@ pub fn signed(secret: &ClientSecret, authorization: &str) -> Contestant {
     contestant(secret, authorization, TokenSigner::ephemeral)
 }
 
-/// It keeps its tokens until it is dropped, so each batch of rounds starts with another issuer.
 fn contestant<I: Issuer + 'static>(
     secret: &ClientSecret,
     authorization: &str,
@@ -36,12 +35,9 @@ fn contestant<I: Issuer + 'static>(
 ) -> Contestant {
     let registrar = registrar(secret);
     let authorization = authorization.to_owned();
-    let (mut tokens, mut calls_so_far) = (issuer(), 0);
+    let mut issuer = Anew::new(issuer);
     Box::new(move |calls| {
-        calls_so_far += calls;
-        if calls_so_far > 1800 {
-            (tokens, calls_so_far) = (issuer(), calls);
-        }
+        let issuer = issuer.next(calls);
         let mut solicitor = FnSolicitor(|_: &mut Request, asked: Solicitation<'_>| -> OwnerConsent<Response> {
             OwnerConsent::Authorized(asked.pre_grant().client_id.clone())
         });
@@ -52,7 +48,7 @@ fn contestant<I: Issuer + 'static>(
                 urlbody: form.into_owned().collect(),
                 auth: Some(authorization.clone()),
             };
-            let response = client_credentials_flow(&registrar, &mut tokens, &mut solicitor).execute(request).unwrap();
+            let response = client_credentials_flow(&registrar, issuer, &mut solicitor).execute(request).unwrap();
             assert_eq!(response.status, Status::Ok);
             black_box(response.body.unwrap());
         })

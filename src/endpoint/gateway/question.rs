@@ -1,6 +1,6 @@
 //! What the query of a gateway's request asks.
 
-use crate::{Config, Error, Name, Requirements, TenantName, access::is_resource_id, form};
+use crate::{Config, Error, ParameterName, Requirements, TenantName, access::is_resource_id, form};
 
 /// What is required of the token.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Question {
                 "resource" => {
                     return Err(Error::WrongParameter("resource", "it has 1 to 256 visible ASCII characters"));
                 }
-                name => return Err(Error::UnknownParameter(Name::of(name))),
+                name => return Err(Error::UnknownParameter(ParameterName::of(name))),
             };
             if once.replace(value).is_some() {
                 return Err(Error::RepeatedParameter(known));

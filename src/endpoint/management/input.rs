@@ -9,7 +9,9 @@ use serde::{
 use serde_json::{Map, Value};
 use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset, format_description::well_known::Iso8601};
 
-use crate::{Client, ClientBuilder, ClientId, Config, Error, Name, Request, Resources, TenantName, duration, form};
+use crate::{
+    Client, ClientBuilder, ClientId, Config, Error, ParameterName, Request, Resources, TenantName, duration, form,
+};
 
 /// How many clients are on a page, unless said, and at most.
 const PAGE: usize = 10;
@@ -147,7 +149,7 @@ pub(super) fn resources(request: &Request<'_>, config: &Config) -> Result<Resour
 }
 
 fn nothing_else(members: &Map<String, Value>) -> Result<(), Error> {
-    members.keys().next().map_or(Ok(()), |name| Err(Error::UnknownParameter(Name::of(name))))
+    members.keys().next().map_or(Ok(()), |name| Err(Error::UnknownParameter(ParameterName::of(name))))
 }
 
 fn duration(value: &Value) -> Option<Duration> {
@@ -237,8 +239,8 @@ impl Metadata {
                     let apis: Option<Vec<String>> = Deserialize::deserialize(value).map_err(|_| EXPECTED)?;
                     client.audience(apis.unwrap_or_default())
                 }
-                name if READ_ONLY.contains(&name) => return Err(Error::ReadOnlyMember(Name::of(name))),
-                name => return Err(Error::UnknownMember(Name::of(name))),
+                name if READ_ONLY.contains(&name) => return Err(Error::ReadOnlyMember(ParameterName::of(name))),
+                name => return Err(Error::UnknownMember(ParameterName::of(name))),
             })
         })
     }

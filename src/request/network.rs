@@ -1,8 +1,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What an address is counted as: whoever has one of a /64 has all of them (RFC 4291 §2.5.4), and IPv4 looks like IPv6 on
+/// What an address is taken for: whoever has one of a /64 has all of them (RFC 4291 §2.5.4), and IPv4 looks like IPv6 on
 /// some sockets (§2.5.5.2).
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub(super) fn of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
@@ -26,7 +26,7 @@ mod tests {
             ("2001:db8:1:3::", "2001:db8:1:3::"),
             ("::1", "::"),
         ] {
-            let network = network(address.parse().unwrap());
+            let network = of(address.parse().unwrap());
             assert_eq!(network.to_string(), counted_as, "{address}");
         }
     }
