@@ -126,7 +126,8 @@ fn check(method: &str, reply: &Reply, statuses: &[u16], seen: &Seen) {
             "RateLimit" => {
                 let (of, left) = value.split_once(";r=").unwrap();
                 let (remaining, resets_in) = left.split_once(";t=").unwrap();
-                assert!(["\"client\"", "\"tenant\""].contains(&of) && statuses.contains(&429), "{value}");
+                let is_quota = of == "\"client\"" || of.starts_with("\"tenant:");
+                assert!(is_quota && statuses.contains(&429), "{value}");
                 assert!(number(remaining) <= 3 && (1..=86_400).contains(&number(resets_in)), "{value}");
                 assert!(matches!(status, 200 | 429) && (status == 429 || number(remaining) < 3), "{reply:?}");
             }
