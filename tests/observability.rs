@@ -66,6 +66,14 @@ impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.0.insert(field.name().into(), value.into());
     }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().into(), value.to_string());
+    }
+
+    fn record_u64(&mut self, field: &Field, _: u64) {
+        panic!("OpenTelemetry has no unsigned integers: `{field}` would become a string");
+    }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {

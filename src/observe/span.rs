@@ -54,7 +54,8 @@ pub(super) fn end(span: &Span, reply: &Reply) {
     if span.is_disabled() {
         return;
     }
-    span.record("http.response.status_code", reply.status());
+    // As an i64, which OpenTelemetry's integers are: `tracing` makes a u64 of an unsigned one, and that becomes a string there.
+    span.record("http.response.status_code", i64::from(reply.status()));
     let Some(cause) = reply.cause() else { return };
     span.record("oauth.cause", cause.name());
     span.in_scope(|| {
