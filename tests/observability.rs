@@ -32,7 +32,7 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
-use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::LookupSpan};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, prelude::*, registry::LookupSpan};
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
@@ -258,6 +258,22 @@ fn one_span_a_request_with_the_fields_of_opentelemetry() {
         failed += usize::from(told == ["failed"]);
     }
     assert_eq!((refused, failed), (6, 1));
+}
+
+#[test]
+fn a_failure_is_told_where_only_warnings_pass() {
+    watch();
+    let counters = Forgetful(MemoryCounters::default(), true);
+    let down = server("right", BASIC).with_throttle(Throttle::with_counters(counters));
+    let authorization = basic("billing:right");
+    let request = Request::new("POST", now()).header("Content-Type", FORM).body(b"grant_type=client_credentials");
+    let request = request.header("Authorization", authorization.as_bytes());
+    let only_warnings = tracing_subscriber::registry().with(LevelFilter::WARN).with(Seen);
+    let reply = tracing::subscriber::with_default(only_warnings, || block_on(handle_token_request(&down, &request)));
+    assert_eq!(reply.status(), 503);
+    let Kept { spans, events } = seen();
+    let [(None, event)] = events.as_slice() else { panic!("one event: {events:?}") };
+    assert_eq!((event.of("message"), event.of("cause"), spans.len()), ("failed", "a backend failed", 0));
 }
 
 /// A body that breaks off after some of it.
