@@ -353,6 +353,31 @@ fn a_handler_of_its_own_has_a_span_too_and_spans_stay_apart() {
     );
 }
 
+/// A store that never answers.
+struct Stuck;
+
+impl ClientStore for Stuck {
+    async fn find_client(&self, _: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_request_that_is_dropped_is_an_interrupted_one() {
+    watch();
+    let (server, right) = (server("right", BASIC), basic("billing:right"));
+    let server = AuthorizationServer::new(Stuck, server.issuer().clone(), server.config().clone());
+    let request = Request::new("POST", now()).header("Content-Type", FORM).body(b"grant_type=client_credentials");
+    let request = request.header("Authorization", right.as_bytes());
+    let mut answer = Box::pin(handle_token_request(&server, &request));
+    assert!(answer.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())).is_pending());
+    drop(answer);
+    let Kept { spans, events } = seen();
+    let [(_, span)] = spans.as_slice() else { panic!("one span: {spans:?}") };
+    assert_eq!((span.of("otel.status_code"), span.of("error.type")), ("ERROR", "interrupted"));
+    assert!(!span.0.contains_key("http.response.status_code") && events.is_empty(), "{span:?} {events:?}");
+}
+
 /// All that an operator gets of a request, as one text.
 struct Told(Arc<Mutex<String>>);
 

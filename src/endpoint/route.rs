@@ -34,7 +34,7 @@ use crate::{
 /// | `http.route` | the path of the endpoint, or the pattern of the management call |
 /// | `http.response.status_code` | the status |
 /// | `client.address` | the [source](Request::source) |
-/// | `otel.status_code`, `error.type` | with a status from 500 on: `ERROR`, and the [name](Error::name) of the cause |
+/// | `otel.status_code`, `error.type` | with a status from 500 on: `ERROR`, and the [name](Error::name) of the cause; `ERROR` and `interrupted` where the future was dropped before there was an answer, which has no status and no event |
 /// | `oauth.endpoint` | which endpoint it is |
 /// | `oauth.client_id` | the client, once a store or a token says that there is one |
 /// | `oauth.cause` | the [name](Error::name) of the cause, whether it was refused or has failed |
