@@ -9,6 +9,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    error::Error as _,
     fmt::{Debug, Write as _},
     pin::Pin,
     sync::{Arc, Mutex, Once},
@@ -274,6 +275,10 @@ fn a_failure_is_told_where_only_warnings_pass() {
     let Kept { spans, events } = seen();
     let [(None, event)] = events.as_slice() else { panic!("one event: {events:?}") };
     assert_eq!((event.of("message"), event.of("cause"), spans.len()), ("failed", "a backend failed", 0));
+    // What the backend says is for the host to log, if it may be seen.
+    assert!(event.of("diagnosis").contains("log `Reply::cause` and its sources"), "{event:?}");
+    assert!(!event.0.values().any(|text| text.contains(DOWN)), "{event:?}");
+    assert_eq!(reply.cause().and_then(|cause| cause.source()).unwrap().to_string(), DOWN);
 }
 
 /// A body that breaks off after some of it.
@@ -474,6 +479,9 @@ fn what_is_counted_and_timed() {
     }
 }
 
+/// What a backend says that fails.
+const DOWN: &str = "the backend is down";
+
 /// Counters whose `forgive` and `give_back` fail, and whose others do where they are told to.
 struct Forgetful(MemoryCounters, bool);
 
@@ -484,11 +492,11 @@ impl CounterStore for Forgetful {
         limit: &FailureLimit,
         now: OffsetDateTime,
     ) -> Result<Attempt, BackendError> {
-        if self.1 { Err(BackendError::new("down")) } else { self.0.attempt(key, limit, now).await }
+        if self.1 { Err(BackendError::new(DOWN)) } else { self.0.attempt(key, limit, now).await }
     }
 
     async fn forgive(&self, _: CounterKey<'_>, _: &Admitted) -> Result<(), BackendError> {
-        Err(BackendError::new("down"))
+        Err(BackendError::new(DOWN))
     }
 
     async fn take(
@@ -498,11 +506,11 @@ impl CounterStore for Forgetful {
         now: OffsetDateTime,
         ends_at: OffsetDateTime,
     ) -> Result<Taken, BackendError> {
-        if self.1 { Err(BackendError::new("down")) } else { self.0.take(key, most, now, ends_at).await }
+        if self.1 { Err(BackendError::new(DOWN)) } else { self.0.take(key, most, now, ends_at).await }
     }
 
     async fn give_back(&self, _: CounterKey<'_>, _: OffsetDateTime) -> Result<(), BackendError> {
-        Err(BackendError::new("down"))
+        Err(BackendError::new(DOWN))
     }
 }
 
