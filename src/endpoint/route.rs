@@ -39,6 +39,9 @@ use crate::{
 /// | `oauth.client_id` | the client, once a store or a token says that there is one |
 /// | `oauth.cause` | the [name](Error::name) of the cause, whether it was refused or has failed |
 ///
+/// The known methods are always these, since no endpoint answers another one than with 405: `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`
+/// is not read.
+///
 /// An event in the span says the cause and its [diagnosis](Error::diagnosis): `refused`, or at the level ERROR `failed`. What failed is
 /// in the sources of [`Reply::cause`], and in no event: a driver or a store of the host's may repeat in them what it was given. Who
 /// knows that they do not can log them. A handler of one endpoint that a host calls by itself has the same span.
