@@ -22,8 +22,8 @@ use client_credentials::{
     Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, AuthorizationService, BackendError,
     Client, ClientSecret, ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error,
     FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass,
-    StoredSecret, Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request,
-    now, time::OffsetDateTime,
+    Source, StoredSecret, Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request,
+    handle_token_request, now, time::OffsetDateTime,
 };
 use http_body::{Body, Frame};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -301,25 +301,66 @@ impl Body for BrokenOff {
 fn a_body_that_breaks_off_has_the_span_of_its_endpoint() {
     watch();
     let service = AuthorizationService::new(server("right", BASIC), endpoints());
-    for (path, url_path, route, endpoint) in [
-        ("/openidconnect/token", "/openidconnect/token", "/openidconnect/token", "token"),
-        ("/admin/client/HUNTER2", "/admin/REDACTED", "/admin/client/{client_id}", "management"),
-        ("/admin/HUNTER2", "/admin/REDACTED", "", "management"),
+    const TOKEN: &str = "/openidconnect/token";
+    for (method, path, url_path, route, endpoint, status, cause) in [
+        ("POST", TOKEN, TOKEN, TOKEN, "token", "400", "incomplete_body"),
+        ("PUT", TOKEN, TOKEN, TOKEN, "token", "405", "method_not_allowed"),
+        (
+            "PUT",
+            "/admin/client/HUNTER2",
+            "/admin/REDACTED",
+            "/admin/client/{client_id}",
+            "management",
+            "401",
+            "no_token",
+        ),
+        ("PUT", "/admin/HUNTER2", "/admin/REDACTED", "", "management", "404", "not_found"),
     ] {
-        let request = http::Request::put(path).body(BrokenOff(false)).unwrap();
+        let request = http::Request::builder().method(method).uri(path).body(BrokenOff(false)).unwrap();
         let response = block_on(service.clone().oneshot(request)).unwrap();
-        assert!(matches!(response.extensions().get(), Some(Error::IncompleteBody)));
+        assert_eq!(response.extensions().get().map(Error::name), Some(cause));
         let kept = seen();
         let [(_, span)] = kept.spans.as_slice() else { panic!("one span") };
         assert_eq!(
             (span.of("url.path"), span.of("http.route"), span.of("oauth.endpoint")),
             (url_path, route, endpoint)
         );
-        assert_eq!(span.of("otel.name"), format!("PUT {route}").trim_end());
+        assert_eq!(span.of("otel.name"), format!("{method} {route}").trim_end());
         let ended = (span.of("http.response.status_code"), span.of("oauth.cause"), span.of("error.type"));
-        assert_eq!((span.of("url.scheme"), ended), ("https", ("400", "incomplete_body", "")));
+        assert_eq!((span.of("url.scheme"), ended), ("https", (status, cause, "")));
         assert!(!format!("{:?}{:?}", kept.spans, kept.events).contains("HUNTER2"));
     }
+}
+
+#[test]
+fn a_body_that_breaks_off_is_audited_and_counted() {
+    let (told, source) = (Arc::new(Mutex::new(String::new())), Source([192, 0, 2, 7].into()));
+    let store = MemoryStore::default();
+    let config = Config::default().with_max_failures_per_source(2);
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), config);
+    let server = server.with_throttle(Throttle::default()).with_audit_sink(Told(told.clone()));
+    let service = AuthorizationService::new(server, endpoints());
+    let ask = |path: &str| {
+        let request = http::Request::post(path).header("Content-Type", FORM).extension(source);
+        let response = block_on(service.clone().oneshot(request.body(BrokenOff(false)).unwrap())).unwrap();
+        (response.status().as_u16(), std::mem::take(&mut *told.lock().unwrap()))
+    };
+    for (path, action, events) in [
+        ("/openidconnect/token", "request_token", 1),
+        // The second is the last one, and the audit is told that the source has to wait.
+        ("/openidconnect/introspect", "introspect", 2),
+    ] {
+        let (status, told) = ask(path);
+        let told: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((status, told.len()), (400, events), "{told:?}");
+        let refusal = told.last().unwrap();
+        assert_eq!((&refusal["action"], &refusal["outcome"]), (&action.into(), &"refused".into()), "{told:?}");
+        assert_eq!(
+            (&refusal["cause"], &refusal["source"]),
+            (&"the body broke off before its end".into(), &"192.0.2.7".into())
+        );
+    }
+    assert_eq!(ask("/openidconnect/token/revoke"), (429, String::new()));
 }
 
 /// A store that lets others run first.

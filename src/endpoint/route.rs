@@ -1,14 +1,10 @@
 //! All endpoints behind one function.
 
-#[cfg(feature = "tower")]
-use super::management;
 use super::{
     Endpoint, Endpoints, handle_gateway_request, handle_introspection_request, handle_jwks_request,
     handle_management_request, handle_metadata_request, handle_revocation_request, handle_token_request,
     openapi::handle_openapi_request,
 };
-#[cfg(feature = "tower")]
-use crate::Config;
 use crate::{
     AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenIssuer, TokenStore, TokenVerifier, observe,
 };
@@ -87,18 +83,6 @@ where
         Endpoint::Management => Box::pin(handle_management_request(server, request)).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }
-}
-
-/// Answers a request whose body broke off, at whichever endpoint it would have been.
-#[cfg(feature = "tower")]
-pub(crate) fn refuse_broken_off(config: &Config, endpoints: &Endpoints, request: &Request<'_>) -> Reply {
-    let (endpoint, request) = routed(endpoints, *request);
-    observe::answer_now(endpoint, &request, || {
-        if endpoint == Some(Endpoint::Management) {
-            management::tell_route(&request);
-        }
-        Reply::error(Error::IncompleteBody, config)
-    })
 }
 
 /// Which endpoint a request is for, and the request as it gets it: that of management has what is behind its own path.
