@@ -22,6 +22,4 @@ pub use metadata::handle_metadata_request;
 pub use openapi::OPENAPI;
 pub use revocation::handle_revocation_request;
 pub use route::handle_request;
-#[cfg(feature = "tower")]
-pub(crate) use route::refuse_broken_off;
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

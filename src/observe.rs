@@ -29,7 +29,7 @@ pub(crate) async fn answer<F: Future<Output = Reply>>(
     let (span, answer) = {
         use tracing::Instrument as _;
         let span = span::of(endpoint, request);
-        (span.clone(), answer.instrument(span))
+        (span::Unanswered(span.clone()), answer.instrument(span))
     };
     #[cfg(feature = "metrics")]
     let begun = std::time::Instant::now();
@@ -37,7 +37,7 @@ pub(crate) async fn answer<F: Future<Output = Reply>>(
     #[cfg(feature = "metrics")]
     metrics::answered(endpoint, &reply, begun.elapsed());
     #[cfg(feature = "tracing")]
-    span::end(&span, &reply);
+    span.end(&reply);
     let _ = request;
     reply
 }

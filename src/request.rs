@@ -6,6 +6,8 @@ use std::{fmt, net::IpAddr};
 
 use time::OffsetDateTime;
 
+use crate::Error;
+
 /// An HTTP request, as any host can describe it.
 ///
 /// ```
@@ -27,8 +29,7 @@ pub struct Request<'a> {
     pub(crate) content_type: Field<'a>,
     pub(crate) if_match: Field<'a>,
     pub(crate) if_none_match: Field<'a>,
-    /// `None` when it was too long to be read.
-    pub(crate) body: Option<&'a [u8]>,
+    body: Body<'a>,
     pub(crate) received_at: OffsetDateTime,
     pub(crate) source: Option<IpAddr>,
     /// The path of the endpoint that it was routed to, as the host has set it.
@@ -45,6 +46,17 @@ pub struct Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it is an address and nothing else")]
 pub struct Source(pub IpAddr);
+
+/// What there is of a body.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    Whole(&'a [u8]),
+    /// It was too long to be read.
+    TooLong,
+    /// It ended before all of it was there.
+    #[cfg(feature = "tower")]
+    BrokenOff,
+}
 
 /// A header field that may stand in a request only once.
 #[derive(Clone, Copy)]
@@ -84,7 +96,7 @@ impl<'a> Request<'a> {
             content_type: Field::Absent,
             if_match: Field::Absent,
             if_none_match: Field::Absent,
-            body: Some(&[]),
+            body: Body::Whole(&[]),
             received_at: received_at.into(),
             source: None,
             #[cfg(feature = "tracing")]
@@ -175,13 +187,29 @@ impl<'a> Request<'a> {
     #[must_use]
     #[inline]
     pub const fn body(self, body: &'a [u8]) -> Self {
-        Self { body: Some(body), ..self }
+        Self { body: Body::Whole(body), ..self }
     }
 
     /// A body that the host did not read, because it is longer than what the configuration allows; answered with 413.
     #[must_use]
     pub const fn oversized_body(self) -> Self {
-        Self { body: None, ..self }
+        Self { body: Body::TooLong, ..self }
+    }
+
+    /// A body that ended before all of it was there; answered with 400.
+    #[cfg(feature = "tower")]
+    pub(crate) const fn broken_off_body(self) -> Self {
+        Self { body: Body::BrokenOff, ..self }
+    }
+
+    /// The body, if it is all there and no longer than this.
+    pub(crate) const fn body_up_to(&self, max_bytes: usize) -> Result<&'a [u8], Error> {
+        match self.body {
+            Body::Whole(body) if body.len() <= max_bytes => Ok(body),
+            Body::Whole(_) | Body::TooLong => Err(Error::BodyTooLarge),
+            #[cfg(feature = "tower")]
+            Body::BrokenOff => Err(Error::IncompleteBody),
+        }
     }
 }
 

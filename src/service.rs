@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
-    endpoint::refuse_broken_off, handle_request, http_types::into_response, now,
+    handle_request, http_types::into_response, now,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// Each request is one of the time ([`now`]) when all of it has arrived, and its body is read only where the endpoint at its path takes one, up
 /// to [`Config::max_body_bytes`](crate::Config::max_body_bytes): a longer one is answered with 413, unread if it says its
-/// length, and one that breaks off with 400. How long a body may take is for the host to say.
+/// length, and one that breaks off with 400, and both as refusals like any other. How long a body may take is for the host to say.
 ///
 /// The [`cause`](Reply::cause) of a refusal is in the extensions of the response, as an [`Error`](crate::Error): that is the place to log from.
 ///
@@ -121,7 +121,7 @@ where
         match body {
             Ok(body) => handle_request(server, endpoints, &request.body(&body)).await,
             Err(body::NotRead::TooLong) => handle_request(server, endpoints, &request.oversized_body()).await,
-            Err(body::NotRead::BrokenOff) => refuse_broken_off(server.config(), endpoints, &request),
+            Err(body::NotRead::BrokenOff) => handle_request(server, endpoints, &request.broken_off_body()).await,
         }
     }
 }

@@ -9,6 +9,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    error::Error as _,
     fmt::{Debug, Write as _},
     pin::Pin,
     sync::{Arc, Mutex, Once},
@@ -21,8 +22,8 @@ use client_credentials::{
     Admitted, AnyCounterStore, Attempt, AuditEvent, AuditSink, AuthorizationServer, AuthorizationService, BackendError,
     Client, ClientSecret, ClientSecretHash, ClientStore, Config, CounterKey, CounterStore, Endpoint, Endpoints, Error,
     FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Quota, Quotas, RandomSource, Reply, Request, SecretClass,
-    StoredSecret, Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request, handle_token_request,
-    now, time::OffsetDateTime,
+    Source, StoredSecret, Taken, Throttle, TokenEndpointAuthMethod, describe_metrics, handle_request,
+    handle_token_request, now, time::OffsetDateTime,
 };
 use http_body::{Body, Frame};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -32,7 +33,7 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
-use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::LookupSpan};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, prelude::*, registry::LookupSpan};
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
@@ -65,6 +66,14 @@ impl Visit for Fields {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.0.insert(field.name().into(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().into(), value.to_string());
+    }
+
+    fn record_u64(&mut self, field: &Field, _: u64) {
+        panic!("OpenTelemetry has no unsigned integers: `{field}` would become a string");
     }
 }
 
@@ -252,6 +261,26 @@ fn one_span_a_request_with_the_fields_of_opentelemetry() {
     assert_eq!((refused, failed), (6, 1));
 }
 
+#[test]
+fn a_failure_is_told_where_only_warnings_pass() {
+    watch();
+    let counters = Forgetful(MemoryCounters::default(), true);
+    let down = server("right", BASIC).with_throttle(Throttle::with_counters(counters));
+    let authorization = basic("billing:right");
+    let request = Request::new("POST", now()).header("Content-Type", FORM).body(b"grant_type=client_credentials");
+    let request = request.header("Authorization", authorization.as_bytes());
+    let only_warnings = tracing_subscriber::registry().with(LevelFilter::WARN).with(Seen);
+    let reply = tracing::subscriber::with_default(only_warnings, || block_on(handle_token_request(&down, &request)));
+    assert_eq!(reply.status(), 503);
+    let Kept { spans, events } = seen();
+    let [(None, event)] = events.as_slice() else { panic!("one event: {events:?}") };
+    assert_eq!((event.of("message"), event.of("cause"), spans.len()), ("failed", "a backend failed", 0));
+    // What the backend says is for the host to log, if it may be seen.
+    assert!(event.of("diagnosis").contains("log `Reply::cause` and its sources"), "{event:?}");
+    assert!(!event.0.values().any(|text| text.contains(DOWN)), "{event:?}");
+    assert_eq!(reply.cause().and_then(|cause| cause.source()).unwrap().to_string(), DOWN);
+}
+
 /// A body that breaks off after some of it.
 struct BrokenOff(bool);
 
@@ -272,25 +301,66 @@ impl Body for BrokenOff {
 fn a_body_that_breaks_off_has_the_span_of_its_endpoint() {
     watch();
     let service = AuthorizationService::new(server("right", BASIC), endpoints());
-    for (path, url_path, route, endpoint) in [
-        ("/openidconnect/token", "/openidconnect/token", "/openidconnect/token", "token"),
-        ("/admin/client/HUNTER2", "/admin/REDACTED", "/admin/client/{client_id}", "management"),
-        ("/admin/HUNTER2", "/admin/REDACTED", "", "management"),
+    const TOKEN: &str = "/openidconnect/token";
+    for (method, path, url_path, route, endpoint, status, cause) in [
+        ("POST", TOKEN, TOKEN, TOKEN, "token", "400", "incomplete_body"),
+        ("PUT", TOKEN, TOKEN, TOKEN, "token", "405", "method_not_allowed"),
+        (
+            "PUT",
+            "/admin/client/HUNTER2",
+            "/admin/REDACTED",
+            "/admin/client/{client_id}",
+            "management",
+            "401",
+            "no_token",
+        ),
+        ("PUT", "/admin/HUNTER2", "/admin/REDACTED", "", "management", "404", "not_found"),
     ] {
-        let request = http::Request::put(path).body(BrokenOff(false)).unwrap();
+        let request = http::Request::builder().method(method).uri(path).body(BrokenOff(false)).unwrap();
         let response = block_on(service.clone().oneshot(request)).unwrap();
-        assert!(matches!(response.extensions().get(), Some(Error::IncompleteBody)));
+        assert_eq!(response.extensions().get().map(Error::name), Some(cause));
         let kept = seen();
         let [(_, span)] = kept.spans.as_slice() else { panic!("one span") };
         assert_eq!(
             (span.of("url.path"), span.of("http.route"), span.of("oauth.endpoint")),
             (url_path, route, endpoint)
         );
-        assert_eq!(span.of("otel.name"), format!("PUT {route}").trim_end());
+        assert_eq!(span.of("otel.name"), format!("{method} {route}").trim_end());
         let ended = (span.of("http.response.status_code"), span.of("oauth.cause"), span.of("error.type"));
-        assert_eq!((span.of("url.scheme"), ended), ("https", ("400", "incomplete_body", "")));
+        assert_eq!((span.of("url.scheme"), ended), ("https", (status, cause, "")));
         assert!(!format!("{:?}{:?}", kept.spans, kept.events).contains("HUNTER2"));
     }
+}
+
+#[test]
+fn a_body_that_breaks_off_is_audited_and_counted() {
+    let (told, source) = (Arc::new(Mutex::new(String::new())), Source([192, 0, 2, 7].into()));
+    let store = MemoryStore::default();
+    let config = Config::default().with_max_failures_per_source(2);
+    let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), config);
+    let server = server.with_throttle(Throttle::default()).with_audit_sink(Told(told.clone()));
+    let service = AuthorizationService::new(server, endpoints());
+    let ask = |path: &str| {
+        let request = http::Request::post(path).header("Content-Type", FORM).extension(source);
+        let response = block_on(service.clone().oneshot(request.body(BrokenOff(false)).unwrap())).unwrap();
+        (response.status().as_u16(), std::mem::take(&mut *told.lock().unwrap()))
+    };
+    for (path, action, events) in [
+        ("/openidconnect/token", "request_token", 1),
+        // The second is the last one, and the audit is told that the source has to wait.
+        ("/openidconnect/introspect", "introspect", 2),
+    ] {
+        let (status, told) = ask(path);
+        let told: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((status, told.len()), (400, events), "{told:?}");
+        let refusal = told.last().unwrap();
+        assert_eq!((&refusal["action"], &refusal["outcome"]), (&action.into(), &"refused".into()), "{told:?}");
+        assert_eq!(
+            (&refusal["cause"], &refusal["source"]),
+            (&"the body broke off before its end".into(), &"192.0.2.7".into())
+        );
+    }
+    assert_eq!(ask("/openidconnect/token/revoke"), (429, String::new()));
 }
 
 /// A store that lets others run first.
@@ -327,6 +397,31 @@ fn a_handler_of_its_own_has_a_span_too_and_spans_stay_apart() {
         one.of("url.path") == "/REDACTED" && !one.0.contains_key("url.scheme"),
         "the host has not said it: {one:?}"
     );
+}
+
+/// A store that never answers.
+struct Stuck;
+
+impl ClientStore for Stuck {
+    async fn find_client(&self, _: &str) -> Result<Option<Arc<Client>>, BackendError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_request_that_is_dropped_is_an_interrupted_one() {
+    watch();
+    let (server, right) = (server("right", BASIC), basic("billing:right"));
+    let server = AuthorizationServer::new(Stuck, server.issuer().clone(), server.config().clone());
+    let request = Request::new("POST", now()).header("Content-Type", FORM).body(b"grant_type=client_credentials");
+    let request = request.header("Authorization", right.as_bytes());
+    let mut answer = Box::pin(handle_token_request(&server, &request));
+    assert!(answer.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())).is_pending());
+    drop(answer);
+    let Kept { spans, events } = seen();
+    let [(_, span)] = spans.as_slice() else { panic!("one span: {spans:?}") };
+    assert_eq!((span.of("otel.status_code"), span.of("error.type")), ("ERROR", "interrupted"));
+    assert!(!span.0.contains_key("http.response.status_code") && events.is_empty(), "{span:?} {events:?}");
 }
 
 /// All that an operator gets of a request, as one text.
@@ -425,6 +520,9 @@ fn what_is_counted_and_timed() {
     }
 }
 
+/// What a backend says that fails.
+const DOWN: &str = "the backend is down";
+
 /// Counters whose `forgive` and `give_back` fail, and whose others do where they are told to.
 struct Forgetful(MemoryCounters, bool);
 
@@ -435,11 +533,11 @@ impl CounterStore for Forgetful {
         limit: &FailureLimit,
         now: OffsetDateTime,
     ) -> Result<Attempt, BackendError> {
-        if self.1 { Err(BackendError::new("down")) } else { self.0.attempt(key, limit, now).await }
+        if self.1 { Err(BackendError::new(DOWN)) } else { self.0.attempt(key, limit, now).await }
     }
 
     async fn forgive(&self, _: CounterKey<'_>, _: &Admitted) -> Result<(), BackendError> {
-        Err(BackendError::new("down"))
+        Err(BackendError::new(DOWN))
     }
 
     async fn take(
@@ -449,11 +547,11 @@ impl CounterStore for Forgetful {
         now: OffsetDateTime,
         ends_at: OffsetDateTime,
     ) -> Result<Taken, BackendError> {
-        if self.1 { Err(BackendError::new("down")) } else { self.0.take(key, most, now, ends_at).await }
+        if self.1 { Err(BackendError::new(DOWN)) } else { self.0.take(key, most, now, ends_at).await }
     }
 
     async fn give_back(&self, _: CounterKey<'_>, _: OffsetDateTime) -> Result<(), BackendError> {
-        Err(BackendError::new("down"))
+        Err(BackendError::new(DOWN))
     }
 }
 

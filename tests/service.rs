@@ -25,7 +25,7 @@ use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, AuthorizationService, Config, Endpoint,
     Endpoints, Error, JwtIssuer, MemoryStore, OPENAPI, OpaqueIssuer, SigningAlgorithm, SigningKey, Stores,
 };
-use common::{Answer, Asked, SECRET, Served, Server, basic, request, stores};
+use common::{Answer, Asked, Events, SECRET, Served, Server, basic, request, stores};
 use http::Response;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -377,6 +377,46 @@ fn bodies_that_break_off() {
         assert_eq!(answer.json()["error_description"], "the body is incomplete", "{host}");
         basic("basic", SECRET, form(60)).send(address, PATH).granted(None);
     }
+}
+
+/// A body that ends in an error.
+struct BrokenOff;
+
+impl Body for BrokenOff {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        Poll::Ready(Some(Err("reset")))
+    }
+}
+
+#[tokio::test]
+async fn a_management_call_whose_body_breaks_off_does_nothing() {
+    let events = Events::default();
+    let server = server(Config::default()).with_audit_sink(events.clone());
+    let service = AuthorizationService::new(server, usual().with(Endpoint::Management, "/admin").unwrap());
+    let form = "grant_type=client_credentials";
+    let minted = form_post(&service, "/openidconnect/token", form, Some(basic_of("superuser"))).await;
+    let bearer = format!("Bearer {}", json(&minted)["access_token"].as_str().unwrap());
+    // Some of these take no body.
+    for (method, path) in [
+        ("POST", "/admin/client"),
+        ("PUT", "/admin/client/basic"),
+        ("POST", "/admin/client/basic/reset_secret"),
+        ("DELETE", "/admin/client/basic/secret"),
+        ("DELETE", "/admin/client/basic"),
+    ] {
+        let call = http::Request::builder().method(method).uri(path).header("Authorization", &bearer);
+        let call = call.header("Content-Type", "application/json").body(BrokenOff).unwrap();
+        let response = answer(&service, call).await;
+        assert_eq!(response.status(), 400, "{method} {path}");
+        assert!(matches!(response.extensions().get(), Some(Error::IncompleteBody)));
+        let told = std::mem::take(&mut *events.0.lock().unwrap());
+        assert_eq!((told.len(), &told[0]["outcome"], &told[0]["actor"]), (1, &json!("refused"), &json!("superuser")));
+    }
+    let minted = form_post(&service, "/openidconnect/token", form, Some(basic_of("basic"))).await;
+    assert_eq!(minted.status(), 200);
 }
 
 /// A chunk whose length is no number.

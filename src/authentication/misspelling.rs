@@ -96,7 +96,7 @@ fn encoded(authentication: &ClientAuthentication<'_>, request: &Request<'_>) -> 
             Field::Absent | Field::Repeated => None,
         },
         ClientAuthentication::Post { .. } => {
-            let form = std::str::from_utf8(request.body?).ok()?;
+            let form = std::str::from_utf8(request.body_up_to(usize::MAX).ok()?).ok()?;
             form::pairs(form).find(|(name, _)| *name == "client_secret").map(|(_, value)| value.to_owned().into())
         }
     }

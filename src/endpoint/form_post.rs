@@ -11,7 +11,7 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
     if request.method != "POST" {
         return Err(Error::MethodNotAllowed("POST"));
     }
-    let body = request.body.filter(|body| body.len() <= config.max_body_bytes()).ok_or(Error::BodyTooLarge)?;
+    let body = request.body_up_to(config.max_body_bytes())?;
     if matches!(request.authorization, Field::Once(value) if value.len() > config.max_authorization_bytes()) {
         return Err(Error::AuthorizationTooLong);
     }

@@ -81,14 +81,6 @@ where
     observe::answer(Some(Endpoint::Management), request, answer).await
 }
 
-/// Tells the span of a request which call it is, where it is refused before it comes to that.
-#[cfg(feature = "tower")]
-pub(super) fn tell_route(request: &Request<'_>) {
-    if let Ok(call) = Call::parse(request.method, request.path) {
-        observe::route(request, call.route());
-    }
-}
-
 async fn manage<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<Reply, Error>
 where
     S: ClientRegistry + TokenStore,

@@ -1,14 +1,10 @@
 //! All endpoints behind one function.
 
-#[cfg(feature = "tower")]
-use super::management;
 use super::{
     Endpoint, Endpoints, handle_gateway_request, handle_introspection_request, handle_jwks_request,
     handle_management_request, handle_metadata_request, handle_revocation_request, handle_token_request,
     openapi::handle_openapi_request,
 };
-#[cfg(feature = "tower")]
-use crate::Config;
 use crate::{
     AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenIssuer, TokenStore, TokenVerifier, observe,
 };
@@ -34,13 +30,17 @@ use crate::{
 /// | `http.route` | the path of the endpoint, or the pattern of the management call |
 /// | `http.response.status_code` | the status |
 /// | `client.address` | the [source](Request::source) |
-/// | `otel.status_code`, `error.type` | with a status from 500 on: `ERROR`, and the [name](Error::name) of the cause |
+/// | `otel.status_code`, `error.type` | with a status from 500 on: `ERROR`, and the [name](Error::name) of the cause; `ERROR` and `interrupted` where the future was dropped before there was an answer, which has no status and no event |
 /// | `oauth.endpoint` | which endpoint it is |
 /// | `oauth.client_id` | the client, once a store or a token says that there is one |
 /// | `oauth.cause` | the [name](Error::name) of the cause, whether it was refused or has failed |
 ///
-/// An event in the span says the cause and its [diagnosis](Error::diagnosis): `refused`, or at the level ERROR `failed`. A handler of
-/// one endpoint that a host calls by itself has the same span.
+/// The known methods are always these, since no endpoint answers another one than with 405: `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`
+/// is not read.
+///
+/// An event in the span says the cause and its [diagnosis](Error::diagnosis): `refused`, or at the level ERROR `failed`. What failed is
+/// in the sources of [`Reply::cause`], and in no event: a driver or a store of the host's may repeat in them what it was given. Who
+/// knows that they do not can log them. A handler of one endpoint that a host calls by itself has the same span.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -83,18 +83,6 @@ where
         Endpoint::Management => Box::pin(handle_management_request(server, request)).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }
-}
-
-/// Answers a request whose body broke off, at whichever endpoint it would have been.
-#[cfg(feature = "tower")]
-pub(crate) fn refuse_broken_off(config: &Config, endpoints: &Endpoints, request: &Request<'_>) -> Reply {
-    let (endpoint, request) = routed(endpoints, *request);
-    observe::answer_now(endpoint, &request, || {
-        if endpoint == Some(Endpoint::Management) {
-            management::tell_route(&request);
-        }
-        Reply::error(Error::IncompleteBody, config)
-    })
 }
 
 /// Which endpoint a request is for, and the request as it gets it: that of management has what is behind its own path.

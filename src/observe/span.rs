@@ -4,9 +4,10 @@
 //! of those that there are, if not in their case, a path and a route are the endpoint's own, and a client is one that the store knows.
 //! What the conventions require and the caller has made up is [`REDACTED`].
 //!
-//! What is refused is no error of a server's span: `error.type` is there where `otel.status_code` is, from 500 on.
+//! What is refused is no error of a server's span: `error.type` is there where `otel.status_code` is, from 500 on, and where a
+//! request is dropped before there is an answer.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use tracing::{
     Span,
@@ -14,6 +15,7 @@ use tracing::{
 };
 
 use super::{Endpoint, Reply, Request};
+use crate::Error;
 
 /// The target of spans and events, by which a host filters them.
 const TARGET: &str = "client_credentials::request";
@@ -50,23 +52,43 @@ pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
     span
 }
 
-pub(super) fn end(span: &Span, reply: &Reply) {
-    if span.is_disabled() {
-        return;
+/// The span of a request that has no answer yet. If it never gets one, since the caller has hung up or the host has given up on
+/// it, the span says that: it would look like one of a request that went well.
+pub(super) struct Unanswered(pub(super) Span);
+
+impl Unanswered {
+    pub(super) fn end(mut self, reply: &Reply) {
+        end(&mem::replace(&mut self.0, Span::none()), reply);
     }
-    span.record("http.response.status_code", reply.status());
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        // Of one that was answered there is nothing here any more. No event, since whoever hangs up would fill the log.
+        fail(&self.0, &Error::Interrupted);
+    }
+}
+
+/// The event is there even where the span is not, which a filter may leave out that lets a failure pass.
+pub(super) fn end(span: &Span, reply: &Reply) {
+    // As an i64, which OpenTelemetry's integers are: `tracing` makes a u64 of an unsigned one, and that becomes a string there.
+    span.record("http.response.status_code", i64::from(reply.status()));
     let Some(cause) = reply.cause() else { return };
     span.record("oauth.cause", cause.name());
     span.in_scope(|| {
         if cause.is_failure() {
             // Else it is the caller's error, and not the server's.
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", cause.name());
+            fail(span, cause);
             tracing::error!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "failed");
         } else {
             tracing::info!(target: TARGET, %cause, diagnosis = cause.diagnosis(), "refused");
         }
     });
+}
+
+fn fail(span: &Span, cause: &Error) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", cause.name());
 }
 
 /// What is entered is the span of the request, or one of the host's without such a field, which then takes no notice.

@@ -250,6 +250,10 @@ impl Call {
         S: ClientRegistry + TokenStore,
     {
         let refused = |cause| administrator.refused(self.action(), self.client_id(), self.target().as_deref(), cause);
+        // What has not come whole is not acted on, even if the call takes no body.
+        if let Err(cause @ Error::IncompleteBody) = request.body_up_to(config.max_body_bytes()) {
+            return Err(refused(cause));
+        }
         match self {
             Self::ListClients => {
                 let page = input::page(request, config).map_err(refused)?;

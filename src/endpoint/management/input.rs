@@ -33,7 +33,7 @@ pub(super) struct NewApiKey {
 
 /// The JSON object in the body. An empty body is one without members.
 fn object(request: &Request<'_>, config: &Config) -> Result<Map<String, Value>, Error> {
-    let body = request.body.filter(|body| body.len() <= config.max_body_bytes()).ok_or(Error::BodyTooLarge)?;
+    let body = request.body_up_to(config.max_body_bytes())?;
     if body.is_empty() {
         return Ok(Map::new());
     }
