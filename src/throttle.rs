@@ -24,7 +24,8 @@ use pairs::Pairs;
 /// What is refused before anybody can authenticate, since it has no credentials or is malformed, counts for its source.
 ///
 /// An attempt counts as a failure until it has succeeded, so guesses at the same time are no more than
-/// those one after the other. One that a store or the server failed in is taken back; one whose caller went away stays
+/// those one after the other. One that a store or the server failed in is taken back, but
+/// not one whose source has as many slow secrets verified as one may have; one whose caller went away stays
 /// counted for its window, if its client is not one that has the right secret.
 ///
 /// # Who has the right secret

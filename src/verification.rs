@@ -109,6 +109,11 @@ impl<S, T> AuthorizationServer<S, T> {
         (proof, client.zip(proof).and_then(|(client, proof)| verified.find(client, &proof, now)))
     }
 
+    /// Whether the audit is to be told that secrets come faster than they are verified, which it is once.
+    pub(crate) fn is_news_that_overloaded(&self) -> bool {
+        self.verification().pool.is_news_that_full()
+    }
+
     /// What waits to be written by [`Self::upgrade_hashes`], if anything can.
     pub(crate) fn upgrades(&self) -> Option<&Upgrades> {
         self.verification().upgrades.as_ref()

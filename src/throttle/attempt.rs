@@ -115,8 +115,8 @@ impl Ticket<'_> {
         server: &AuthorizationServer<S, T>,
         refused: Option<&Error>,
     ) -> Option<Error> {
-        // Only who was refused for its credentials has failed at them.
-        let failed = refused.is_some_and(Error::is_failed_authentication);
+        // Only who was refused for its credentials has failed at them, or for their number.
+        let failed = refused.is_some_and(Error::is_counted);
         let succeeded = if failed { Some(false) } else { refused.is_none().then_some(true) };
         match self.counted {
             Counted::Pair { waits_until, .. } => {

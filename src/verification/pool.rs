@@ -5,6 +5,7 @@ mod turns;
 
 use std::{
     fmt, io,
+    mem::replace,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
@@ -37,6 +38,8 @@ struct State {
     threads: usize,
     idle: usize,
     ended: bool,
+    /// The operator knows that the queue is full.
+    is_told: bool,
     /// A child after `fork` has none of these threads.
     process: u32,
 }
@@ -50,7 +53,7 @@ impl Pool {
     pub(super) fn new(max_threads: Option<usize>, max_queued: usize) -> Self {
         let max_queued = max_queued.max(1);
         let waiting = Turns::new(max_queued);
-        let state = State { waiting, threads: 0, idle: 0, ended: false, process: process::id() };
+        let state = State { waiting, threads: 0, idle: 0, ended: false, is_told: false, process: process::id() };
         let max_threads = max_threads.map(OnceLock::from).unwrap_or_default();
         Self(Arc::new(Shared { max_threads, max_queued, state: Mutex::new(state), news: Condvar::new() }))
     }
@@ -62,6 +65,11 @@ impl Pool {
             return Ok(run());
         }
         self.0.submit(lane, Box::new(run))?.await
+    }
+
+    /// Whether nobody has been told yet that the queue is full, who is now.
+    pub(super) fn is_news_that_full(&self) -> bool {
+        !replace(&mut self.0.state().is_told, true)
     }
 }
 
@@ -83,8 +91,15 @@ impl Shared {
         if state.process != process::id() {
             (state.process, state.threads, state.idle) = (process::id(), 0, 0);
         }
-        if !state.waiting.has_room(lane) {
+        // The lane first: who fills it is not excused by what others do.
+        if state.waiting.is_lane_full(lane) {
+            return Err(Error::TooManyAtOnce);
+        }
+        if state.waiting.is_full() {
             return Err(Error::Overloaded);
+        }
+        if state.waiting.is_half_empty() {
+            state.is_told = false;
         }
         // One that is idle may have a job already that it has not woken up for.
         if state.idle <= state.waiting.len() && state.threads < max_threads {
@@ -242,7 +257,7 @@ mod tests {
         // An eighth of 32 are four.
         let mut waiting: Vec<_> = ["a", "a", "a", "a", "b", "c", "b"].map(job).into();
         assert!(waiting.iter().all(|(_, polled)| polled.is_pending()));
-        assert!(matches!(job("a").1, Poll::Ready(Err(Error::Overloaded))));
+        assert!(matches!(job("a").1, Poll::Ready(Err(Error::TooManyAtOnce))));
         // Who goes away gives his place to the next, and his turn if it was his only one.
         drop(waiting.remove(5));
         drop(waiting.remove(3));

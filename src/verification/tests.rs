@@ -1,6 +1,7 @@
 //! What becomes of slow hashes from request to request. Few rounds: what is counted is verifications.
 
 use std::{
+    net::IpAddr,
     num::NonZeroU32,
     pin::pin,
     sync::{Mutex, mpsc::channel},
@@ -14,7 +15,8 @@ use time::Duration;
 use super::*;
 use crate::{
     AuditEvent, AuditSink, ClientBuilder, ClientRegistry as _, ClientSecret, ClientStore as _, Config, MemoryStore,
-    OpaqueIssuer, RandomSource, Reply, Request, TokenEndpointAuthMethod, handle_token_request, secret::counted,
+    OpaqueIssuer, RandomSource, Reply, Request, Throttle, TokenEndpointAuthMethod, handle_token_request,
+    secret::counted,
 };
 
 type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
@@ -211,8 +213,43 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
     end.send(()).unwrap();
     assert!(running.await.unwrap().is_none() && waiting.await.unwrap().is_none());
     assert_eq!(mint_at(&server, "a:wrong", NOW).await.status(), 401);
-    let expected = ["RequestToken None None failed", "RequestToken None None failed"];
-    assert_eq!(events.0.lock().unwrap()[..2], expected, "nobody knows yet whether there is such a client");
+    let events = events.0.lock().unwrap();
+    assert_eq!(events[0], "RequestToken None None failed", "nobody knows yet whether there is such a client");
+    assert!(!events[1].ends_with("failed"), "that it is full is told once");
+}
+
+#[tokio::test]
+async fn who_has_too_many_secrets_verified_at_once_has_failed() {
+    let events = Events::default();
+    let server = server([client("a").client_secret_hash(slow("right", 5))]).with_audit_sink(events.clone());
+    let server = server.with_verification_threads(1).with_verification_queue(16).with_throttle(Throttle::default());
+    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
+    let held = move || {
+        started.send(()).unwrap();
+        ends.recv().unwrap();
+        None
+    };
+    let mut running = pin!(server.verification().pool.run("192.0.2.1", held));
+    let mut waiting = [0; 2].map(|_| Box::pin(server.verification().pool.run("192.0.2.1", || None)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    starts.recv().unwrap();
+    for waiting in &mut waiting {
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+    }
+
+    let (form, most) = ("application/x-www-form-urlencoded", server.config().max_failures_per_source() as usize);
+    let mut answers = Vec::new();
+    for n in 0..500 {
+        let body = format!("grant_type=client_credentials&client_id=unknown-{n}&client_secret=wrong");
+        let request = Request::new("POST", NOW).header("Content-Type", form.as_bytes()).body(body.as_bytes());
+        answers.push(handle_token_request(&server, &request.source(IpAddr::from([192, 0, 2, 1]))).await.status());
+    }
+    assert_eq!(answers[..most], vec![503; most]);
+    assert_eq!(answers[most..], vec![429; 500 - most]);
+    assert_eq!(events.0.lock().unwrap().len(), most + 1, "and the one of the wait");
+    end.send(()).unwrap();
+    assert!(running.await.unwrap().is_none());
 }
 
 const MACHINE_MADE: &str = "Zq7hT0mXv2LrK9bYw4JdNs";
