@@ -9,7 +9,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     thread,
 };
@@ -59,12 +62,23 @@ impl Pool {
     }
 
     /// Runs a job when the turn of this lane comes, which goes round among all that wait. A lane is whatever is not to hold up
-    /// the others: a source, or a client identifier. Dropping the future takes the job out of the queue.
-    pub(super) async fn run(&self, lane: &str, run: impl FnOnce() -> Found + Send + 'static) -> Result<Found, Error> {
+    /// the others: a source, or a client identifier. Dropping the future takes the job out of the queue, or notes that it had begun.
+    pub(super) async fn run(
+        &self,
+        lane: &str,
+        has_begun: Option<&AtomicBool>,
+        run: impl FnOnce() -> Found + Send + 'static,
+    ) -> Result<Found, Error> {
         if self.0.max_threads() == 0 {
             return Ok(run());
         }
-        self.0.submit(lane, Box::new(run))?.await
+        let (lane, answer) = (lane.into(), self.0.submit(lane, Box::new(run))?);
+        Pending { shared: self.0.clone(), lane, answer, has_begun }.await
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state().waiting.len()
     }
 
     /// Whether nobody has been told yet that the queue is full, who is now.
@@ -85,7 +99,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, lane: &str, run: Run) -> Result<Pending, Error> {
+    fn submit(self: &Arc<Self>, lane: &str, run: Run) -> Result<Arc<Answer>, Error> {
         let max_threads = self.max_threads();
         let mut state = self.state();
         if state.process != process::id() {
@@ -113,7 +127,7 @@ impl Shared {
         state.waiting.push(lane, Job { run, answer: answer.clone() });
         drop(state);
         self.news.notify_one();
-        Ok(Pending { shared: self.clone(), lane: lane.into(), answer })
+        Ok(answer)
     }
 
     /// As many as the host has said. Else half of what the machine has, since the other half is for all else that the host does:
@@ -152,13 +166,14 @@ impl Shared {
 }
 
 /// The answer to a job, once there is one.
-struct Pending {
+struct Pending<'a> {
     shared: Arc<Shared>,
     lane: Box<str>,
     answer: Arc<Answer>,
+    has_begun: Option<&'a AtomicBool>,
 }
 
-impl Future for Pending {
+impl Future for Pending<'_> {
     type Output = Result<Found, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -166,12 +181,18 @@ impl Future for Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if !self.answer.is_given() {
             let is_its = |job: &Job| Arc::ptr_eq(&job.answer, &self.answer);
             // What the job holds is dropped without the lock.
-            let _job = self.shared.state().waiting.remove(&self.lane, is_its);
+            let job = self.shared.state().waiting.remove(&self.lane, is_its);
+            if job.is_some() {
+                return;
+            }
+        }
+        if let Some(has_begun) = self.has_begun {
+            has_begun.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -230,10 +251,13 @@ mod tests {
                 assert_ne!(thread::current().id(), here);
                 found
             };
-            assert_eq!(pool.run("a", run).await.unwrap(), found);
+            assert_eq!(pool.run("a", None, run).await.unwrap(), found);
         }
         let inline = Pool::new(Some(0), 8);
-        assert_eq!(inline.run("a", move || Some(usize::from(thread::current().id() == here))).await.unwrap(), Some(1));
+        assert_eq!(
+            inline.run("a", None, move || Some(usize::from(thread::current().id() == here))).await.unwrap(),
+            Some(1)
+        );
         assert_eq!(inline.0.state().threads, 0);
     }
 
@@ -241,13 +265,13 @@ mod tests {
     async fn turns_go_round_and_nobody_fills_the_queue() {
         let (pool, order) = (Pool::new(Some(1), 32), Arc::new(Mutex::new(String::new())));
         let (run, starts, end) = held();
-        let mut first = Box::pin(pool.run("first", run));
+        let mut first = Box::pin(pool.run("first", None, run));
         assert!(poll(first.as_mut()).is_pending());
         starts.recv().unwrap();
 
         let job = |lane: &'static str| {
             let order = order.clone();
-            let mut run = Box::pin(pool.run(lane, move || {
+            let mut run = Box::pin(pool.run(lane, None, move || {
                 order.lock().unwrap().push_str(lane);
                 None
             }));
@@ -276,11 +300,11 @@ mod tests {
     async fn a_full_queue_refuses_and_is_empty_again() {
         let pool = Pool::new(Some(1), 4);
         let (run, starts, end) = held();
-        let mut first = Box::pin(pool.run("first", run));
+        let mut first = Box::pin(pool.run("first", None, run));
         assert!(poll(first.as_mut()).is_pending());
         starts.recv().unwrap();
         let lanes: Vec<String> = (0..5).map(|n| n.to_string()).collect();
-        let mut waiting: Vec<_> = lanes.iter().map(|lane| Box::pin(pool.run(lane, || None))).collect();
+        let mut waiting: Vec<_> = lanes.iter().map(|lane| Box::pin(pool.run(lane, None, || None))).collect();
         let polled: Vec<_> = waiting.iter_mut().map(|run| poll(run.as_mut()).is_pending()).collect();
         assert_eq!(polled, [true, true, true, true, false]);
         drop(waiting);
@@ -293,7 +317,7 @@ mod tests {
     async fn half_of_the_machine_is_used_and_looked_for_once() {
         let pool = Pool::new(None, 8);
         assert_eq!(pool.0.max_threads.get(), None, "nothing is read before it is needed");
-        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        assert_eq!(pool.run("a", None, || Some(1)).await.unwrap(), Some(1));
         let half = thread::available_parallelism().unwrap().get().div_ceil(2);
         assert_eq!(pool.0.max_threads.get(), Some(&half));
         assert_eq!(Pool::new(Some(3), 8).0.max_threads.get(), Some(&3));
@@ -305,7 +329,7 @@ mod tests {
         let held: Vec<_> = (0..3).map(|_| held()).collect();
         let (mut runs, mut ends) = (Vec::new(), Vec::new());
         for (n, (run, starts, end)) in held.into_iter().enumerate() {
-            let mut run = Box::pin(pool.run("a", run));
+            let mut run = Box::pin(pool.run("a", None, run));
             assert!(poll(run.as_mut()).is_pending());
             if n < 2 {
                 starts.recv().unwrap();
@@ -319,7 +343,7 @@ mod tests {
             assert_eq!(run.await.unwrap(), Some(7));
         }
         soon(|| pool.0.state().idle == 2);
-        assert_eq!(pool.run("a", || None).await.unwrap(), None);
+        assert_eq!(pool.run("a", None, || None).await.unwrap(), None);
         assert_eq!(pool.0.state().threads, 2);
         let shared = Arc::downgrade(&pool.0);
         drop(pool);
@@ -329,9 +353,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_answer_and_no_end() {
         let pool = Pool::new(Some(1), 4);
-        let panicked = pool.run("a", || panic!("on purpose")).await;
+        let panicked = pool.run("a", None, || panic!("on purpose")).await;
         assert!(matches!(panicked, Err(Error::Backend(_))));
-        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        assert_eq!(pool.run("a", None, || Some(1)).await.unwrap(), Some(1));
     }
 
     #[tokio::test]
@@ -342,6 +366,6 @@ mod tests {
             let mut state = pool.0.state();
             (state.process, state.threads) = (process::id().wrapping_add(1), 1);
         }
-        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        assert_eq!(pool.run("a", None, || Some(1)).await.unwrap(), Some(1));
     }
 }

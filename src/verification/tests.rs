@@ -197,8 +197,8 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
         ends.recv().unwrap();
         None
     };
-    let mut running = pin!(server.verification().pool.run("other", held));
-    let mut waiting = pin!(server.verification().pool.run("another", || None));
+    let mut running = pin!(server.verification().pool.run("other", None, held));
+    let mut waiting = pin!(server.verification().pool.run("another", None, || None));
     let mut context = Context::from_waker(Waker::noop());
     assert!(running.as_mut().poll(&mut context).is_pending());
     starts.recv().unwrap();
@@ -229,8 +229,8 @@ async fn who_has_too_many_secrets_verified_at_once_has_failed() {
         ends.recv().unwrap();
         None
     };
-    let mut running = pin!(server.verification().pool.run("192.0.2.1", held));
-    let mut waiting = [0; 2].map(|_| Box::pin(server.verification().pool.run("192.0.2.1", || None)));
+    let mut running = pin!(server.verification().pool.run("192.0.2.1", None, held));
+    let mut waiting = [0; 2].map(|_| Box::pin(server.verification().pool.run("192.0.2.1", None, || None)));
     let mut context = Context::from_waker(Waker::noop());
     assert!(running.as_mut().poll(&mut context).is_pending());
     starts.recv().unwrap();
@@ -250,6 +250,49 @@ async fn who_has_too_many_secrets_verified_at_once_has_failed() {
     assert_eq!(events.0.lock().unwrap().len(), most + 1, "and the one of the wait");
     end.send(()).unwrap();
     assert!(running.await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_a_secret_is_verified_has_failed() {
+    let a = client("a").client_secret_hash(slow("right", 200_000));
+    let a = a.token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost);
+    let server = server([a]).with_throttle(Throttle::default()).with_verification_threads(1);
+    let ask = async |secret: &str| {
+        let body = format!("grant_type=client_credentials&client_id=a&client_secret={secret}");
+        let form = ("Content-Type", b"application/x-www-form-urlencoded".as_slice());
+        let request = Request::new("POST", NOW).header(form.0, form.1).body(body.as_bytes());
+        handle_token_request(&server, &request.source(IpAddr::from([192, 0, 2, 1]))).await.status()
+    };
+    let hangs_up = async |is_verified: bool| {
+        let mut asking = Box::pin(ask("wrong"));
+        let is_admitted = asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        while is_verified && server.verification().pool.waiting() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        is_admitted
+    };
+    assert_eq!(ask("right").await, 200);
+    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
+    let held = move || {
+        started.send(()).unwrap();
+        ends.recv().unwrap();
+        None
+    };
+    let mut running = pin!(server.verification().pool.run("other", None, held));
+    assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    starts.recv().unwrap();
+    for _ in 0..100 {
+        assert!(hangs_up(false).await, "what nobody has looked at is no guess");
+    }
+    end.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), None);
+
+    let mut verified = 0;
+    for _ in 0..100 {
+        verified += u32::from(hangs_up(true).await);
+    }
+    // As many as the pair may fail, and then as many as anybody.
+    assert_eq!(verified, 2 * server.config().max_failures_per_client());
 }
 
 const MACHINE_MADE: &str = "Zq7hT0mXv2LrK9bYw4JdNs";
