@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 
 use crate::{
     AuthorizationServer, Client, ClientSecretHash, ClientStore, Config, Error, Request, StoredSecret,
-    TokenEndpointAuthMethod, client::is_client_id, form::Decoded, observe, request::Field, verification,
+    TokenEndpointAuthMethod, client::is_client_id, form::Decoded, observe, request::Field, throttle::Ticket,
+    verification,
 };
 use basic::BasicCredentials;
 
@@ -169,7 +170,7 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
         let attempt = self.attempt(authentication.client_id(), request).await?;
-        let client = self.verify(authentication, request).await;
+        let client = self.verify(authentication, request, attempt.as_ref()).await;
         if let Some(attempt) = attempt
             && let Some(instead) = attempt.end(self, client.as_ref().err()).await
         {
@@ -187,6 +188,7 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         &self,
         authentication: &ClientAuthentication<'_>,
         request: &Request<'_>,
+        attempt: Option<&Ticket<'_>>,
     ) -> Result<AuthenticatedClient, Error> {
         let (now, decoy) = (request.received_at, self.config().unknown_client_secret_hash());
         let client = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
@@ -199,7 +201,7 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         let is_slow = verification::is_slow(secrets, decoy, now);
         let authenticated = if is_slow {
             // In a box, so that the future of nearly every request, which does without, is no larger for it.
-            Box::pin(self.authenticate_slowly(authentication, client, request)).await
+            Box::pin(self.authenticate_slowly(authentication, client, request, attempt)).await
         } else {
             let found = find(client.as_deref(), decoy, authentication.client_secret(), now);
             authentication.decide(client, found, now)

@@ -121,6 +121,7 @@ pub fn counter_store<S: CounterStore + 'static>(make: impl AsyncFn() -> S) {
         counters::tells_keys_apart(&make().await).await;
         counters::takes_up_to_the_most(&make().await).await;
         counters::counts_as_failures_do(&make().await).await;
+        counters::goes_on_where_windows_differ(&make().await).await;
         counters::racing_attempts_the_limit_holds(make().await).await;
         counters::racing_takes_each_has_its_count(make().await).await;
     });

@@ -225,9 +225,12 @@ pub enum Error {
     /// The caller went away in the middle, and whether it was done is not known.
     #[error("the caller went away in the middle, and whether it was done is not known")]
     Interrupted,
-    /// As many secrets wait to be verified as may wait, of all or of this one.
+    /// As many secrets wait to be verified as may wait. The audit is told once, until half of them are verified.
     #[error("as many secrets wait to be verified as may wait")]
     Overloaded,
+    /// As many secrets from this source wait to be verified as may wait of one, which counts as a failed authentication.
+    #[error("as many secrets from this source wait to be verified as may wait of one")]
+    TooManyAtOnce,
     /// A store or an issuer failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -302,6 +305,7 @@ impl Error {
             Self::MalformedJson          => (400, InvalidRequest, "the body is not a JSON object that has each member once"),
             Self::Interrupted
             | Self::Overloaded
+            | Self::TooManyAtOnce
             | Self::Backend(_)           => (503, TemporarilyUnavailable, "the server cannot answer now"),
             // What is filled in here is this server's own word or a name, and the client is told it as the operator is.
             Self::NotFound(_)            => return ErrorResponse::new(404, NotFound, self.to_string()),

@@ -221,7 +221,7 @@ impl<S, T> AuthorizationServer<S, T> {
         cause: &Error,
     ) {
         // Of these there was an event already: when the wait began, or one that names the quota.
-        if cause.is_told_already() {
+        if cause.is_told_already() || (matches!(cause, Error::Overloaded) && !self.is_news_that_overloaded()) {
             return;
         }
         // What nobody has found may be a secret in the wrong place.

@@ -7,6 +7,7 @@ mod unauthenticated;
 use std::fmt;
 
 use crate::{AnyCounterStore, Config, CounterStore, FailureLimit, MemoryCounters, store::CAPACITY};
+pub(crate) use attempt::Ticket;
 use pairs::Pairs;
 
 /// Counts failed client authentications, and makes whoever fails too often wait (RFC 6749 §2.3.1, §10.10); the host gives it to
@@ -24,8 +25,9 @@ use pairs::Pairs;
 /// What is refused before anybody can authenticate, since it has no credentials or is malformed, counts for its source.
 ///
 /// An attempt counts as a failure until it has succeeded, so guesses at the same time are no more than
-/// those one after the other. One that a store or the server failed in is taken back; one whose caller went away stays
-/// counted for its window, if its client is not one that has the right secret.
+/// those one after the other. One that a store or the server failed in is taken back, but
+/// not one whose source has as many slow secrets verified as one may have; one whose caller went away stays
+/// counted for its window, if its client is not one that has the right secret or a slow one is being verified already.
 ///
 /// # Who has the right secret
 ///

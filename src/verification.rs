@@ -17,6 +17,7 @@ use self::{
 use crate::{
     AuthorizationServer, Client, ClientSecretHash, Error, Request, SecretClass, StoredSecret,
     authentication::{self, AuthenticatedClient, ClientAuthentication},
+    throttle::Ticket,
 };
 
 /// What a server has for its slow verifications. Its threads end with it.
@@ -70,6 +71,7 @@ impl<S, T> AuthorizationServer<S, T> {
         authentication: &ClientAuthentication<'_>,
         client: Option<Arc<Client>>,
         request: &Request<'_>,
+        attempt: Option<&Ticket<'_>>,
     ) -> Result<AuthenticatedClient, Error> {
         let now = request.received_at;
         let Verification { pool, verified, upgrades, .. } = self.verification();
@@ -83,7 +85,8 @@ impl<S, T> AuthorizationServer<S, T> {
                 let find = move || authentication::find(client.as_deref(), &decoy, &presented, now);
                 // No source gets more turns by inventing clients.
                 let source = request.network().map(|network| network.to_string());
-                pool.run(source.as_deref().unwrap_or_else(|| authentication.client_id()), find).await?
+                let lane = source.as_deref().unwrap_or_else(|| authentication.client_id());
+                pool.run(lane, attempt.map(Ticket::has_begun), find).await?
             }
         };
         let client = authentication.decide(client, found, now)?;
@@ -107,6 +110,11 @@ impl<S, T> AuthorizationServer<S, T> {
         let current = client.and_then(|client| client.client_secret_hash()).unwrap_or(decoy);
         let proof = verified.proof(current, secret, self.random());
         (proof, client.zip(proof).and_then(|(client, proof)| verified.find(client, &proof, now)))
+    }
+
+    /// Whether the audit is to be told that secrets come faster than they are verified, which it is once.
+    pub(crate) fn is_news_that_overloaded(&self) -> bool {
+        self.verification().pool.is_news_that_full()
     }
 
     /// What waits to be written by [`Self::upgrade_hashes`], if anything can.

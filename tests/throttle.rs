@@ -289,7 +289,6 @@ fn what_nobody_can_authenticate_with_is_counted_by_its_source() {
         (malformed(), 400, "invalid_request"),
         (post(format!("{GRANT}&client_id=basic&client_id=basic")), 400, "invalid_request"),
         (post("client_id=%"), 400, "invalid_request"),
-        (basic("basic", SECRET, "grant_type=password"), 400, "unsupported_grant_type"),
     ] {
         let events = Events::default();
         let server = server(few(), Throttle::default()).with_audit_sink(events.clone());
@@ -317,6 +316,33 @@ fn what_nobody_can_authenticate_with_is_counted_by_its_source() {
         for _ in 0..50 {
             ask("", 1.0).refused(status, error);
         }
+    }
+}
+
+#[test]
+fn who_has_the_right_secret_and_asks_for_something_wrong_has_not_failed() {
+    for (form, error) in [
+        ("", "invalid_request"),
+        ("grant_type=password", "unsupported_grant_type"),
+        ("grant_type=client_credentials&scope=%22", "invalid_scope"),
+        ("grant_type=client_credentials&resource=api", "invalid_target"),
+    ] {
+        let (server, events) = (server(few(), Throttle::default()), Events::default());
+        let server = server.with_audit_sink(events.clone());
+        let ask = |secret: &str| {
+            let asked = basic("basic", secret, form);
+            Answer::of(&block_on(handle_token_request(&server, &At(&server, "192.0.2.1", 0.0).request(&asked))))
+        };
+        for _ in 0..50 {
+            ask(SECRET).refused(400, error);
+        }
+        At(&server, "192.0.2.1", 0.0).mints("post-basic");
+        assert_eq!(events.0.lock().unwrap()[0]["client_id"], "basic", "{form}");
+        // A guess is one whatever it asks for, also where the client comes from.
+        for _ in 0..3 {
+            ask("wrong").refused(401, "invalid_client");
+        }
+        ask("wrong").refused(429, "temporarily_unavailable");
     }
 }
 

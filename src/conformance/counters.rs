@@ -46,6 +46,24 @@ pub(super) async fn counts_as_failures_do(store: &impl CounterStore) {
     }
 }
 
+/// As while a new configuration comes to one instance after the other.
+pub(super) async fn goes_on_where_windows_differ(store: &impl CounterStore) {
+    let (name, start) = ("goes_on_where_windows_differ", now());
+    for windows in [[60, 61], [60, 120], [120, 60], [3600, 1]] {
+        let (id, mut admitted) = (unique("client"), 0);
+        let mut failures = Failures::default();
+        for (n, window) in (0..40).zip(windows.into_iter().cycle()) {
+            let limit = FailureLimit::new(5, Duration::from_secs(window), 5 * MINUTE);
+            let at = start + Duration::from_millis(10 * n);
+            let kept = store.attempt(CounterKey::Client(&id), &limit, at).await.or_stop(name);
+            let expected = failures.attempt(&limit, at);
+            check(name, kept == expected, format_args!("in windows of {windows:?} s, {kept:?} is not {expected:?}"));
+            admitted += u32::from(matches!(kept, Attempt::Admitted(_)));
+        }
+        check(name, admitted <= 10, format_args!("windows of {windows:?} s in turn admit {admitted} where 5 may fail"));
+    }
+}
+
 pub(super) async fn admits_up_to_the_limit(store: &impl CounterStore) {
     let (name, id, now) = ("admits_up_to_the_limit", unique("client"), now());
     let key = CounterKey::Client(&id);

@@ -67,12 +67,12 @@ where
     T: TokenIssuer,
 {
     let (config, source) = (server.config(), request.source);
-    let parsed = match TokenRequest::parse(request, config) {
-        Ok(parsed) => parsed, //                                                §4.4.2
+    let (authentication, asked) = match TokenRequest::read(request, config) {
+        Ok(read) => read,
         Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
     };
-    let client = server.authenticate(parsed.authentication(), request).await?; // §2.3
-    let request = parsed.authenticated(client);
+    let client = server.authenticate(&authentication, request).await?; //       §2.3
+    let request = asked?.authenticated(client, request.received_at); //         §4.4.2
     record_retiring_secret(server, &request, source);
     let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
     let request = request.authorize(&tenants, config)?; //                      §3.3
@@ -115,8 +115,8 @@ async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<V
 /// Tells the audit who was refused, so far as the request says it.
 fn record_refusal<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>, cause: &Error) {
     if server.is_audited() {
-        let parsed = TokenRequest::parse(request, server.config()).ok();
-        let client_id = parsed.as_ref().map(TokenRequest::client_id);
+        let read = TokenRequest::read(request, server.config()).ok();
+        let client_id = read.as_ref().map(|(authentication, _)| authentication.client_id());
         server.record_refusal(request, AuditAction::RequestToken, client_id, cause);
     }
 }

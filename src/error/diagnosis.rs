@@ -82,6 +82,7 @@ impl Error {
             Self::WrongMember(..)        => "the text of the cause says what the value may be: see the OpenAPI document too",
             Self::Interrupted            => "the caller hung up: look at its timeouts, and read what has become of it before it is tried again",
             Self::Overloaded             => "secrets that are slow to verify come faster than they are: look for a flood, give the clients generated secrets, or raise `with_verification_threads`",
+            Self::TooManyAtOnce          => "this source guesses at secrets, or many clients are behind it: give them generated secrets, or raise `with_verification_queue`",
             Self::Backend(_)             => "look at the database, the cache or the signer: to see what failed, log `Reply::cause` and its sources, which are in no event, since a driver may repeat what it was given",
         }
     }

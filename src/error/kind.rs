@@ -26,6 +26,12 @@ impl Error {
         matches!(self.kind(), Kind::UnknownClient | Kind::WrongCredentials)
     }
 
+    /// Whether an attempt to authenticate that ends so has failed. Who sends more secrets than are verified could else do so for ever,
+    /// with an event each time.
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.is_failed_authentication() || matches!(self, Self::TooManyAtOnce)
+    }
+
     /// Whether the audit has an event for it already: of the beginning of the wait, or of the quota that is used up.
     pub(crate) const fn is_told_already(&self) -> bool {
         matches!(self.kind(), Kind::ToldAlready)
@@ -46,7 +52,7 @@ impl Error {
             | Self::ExpiredSecret
             | Self::WrongMethod => Kind::WrongCredentials,
             Self::ClientThrottled(_) | Self::SourceThrottled(_) | Self::QuotaUsedUp(_) => Kind::ToldAlready,
-            Self::Interrupted | Self::Overloaded | Self::Backend(_) => Kind::Failed,
+            Self::Interrupted | Self::Overloaded | Self::TooManyAtOnce | Self::Backend(_) => Kind::Failed,
             Self::MethodNotAllowed(_)
             | Self::BodyTooLarge
             | Self::IncompleteBody

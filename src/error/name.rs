@@ -76,6 +76,7 @@ impl Error {
             Self::WrongMember(..) => "wrong_member",
             Self::Interrupted => "interrupted",
             Self::Overloaded => "overloaded",
+            Self::TooManyAtOnce => "too_many_at_once",
             Self::Backend(_) => "backend",
         }
     }

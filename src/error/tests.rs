@@ -74,6 +74,7 @@ fn causes() -> Vec<Error> {
         WrongMember("client_name", "a text"),
         Interrupted,
         Overloaded,
+        TooManyAtOnce,
         Backend(BackendError::new("down")),
     )
     .into()

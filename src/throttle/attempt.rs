@@ -1,4 +1,7 @@
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{Limits, Throttle, pairs::Standing};
 use crate::{
@@ -18,6 +21,8 @@ pub(crate) struct Ticket<'a> {
     address: Option<IpAddr>,
     now: OffsetDateTime,
     counted: Counted,
+    /// Whether its secret is looked at already, so that it has cost as much as any other.
+    has_begun: AtomicBool,
 }
 
 /// Where an attempt is counted.
@@ -48,7 +53,16 @@ impl<S, T> AuthorizationServer<S, T> {
         }
         let (now, address, source) = (request.received_at, request.source, request.network());
         let counted = throttle.admit(&limits, client_id, source, now).await?;
-        Ok(Some(Ticket { throttle, limits, client_id, source, address, now, counted }))
+        Ok(Some(Ticket {
+            throttle,
+            limits,
+            client_id,
+            source,
+            address,
+            now,
+            counted,
+            has_begun: AtomicBool::new(false),
+        }))
     }
 }
 
@@ -108,6 +122,11 @@ impl Throttle {
 }
 
 impl Ticket<'_> {
+    /// Where it is noted that a thread has begun with it, or is through.
+    pub(crate) const fn has_begun(&self) -> &AtomicBool {
+        &self.has_begun
+    }
+
     /// Keeps what came of it, and tells the audit where it makes others wait: one event for each wait, however many are
     /// refused in it. What is returned is the refusal in place of the one that there is.
     pub(crate) async fn end<S, T>(
@@ -115,8 +134,8 @@ impl Ticket<'_> {
         server: &AuthorizationServer<S, T>,
         refused: Option<&Error>,
     ) -> Option<Error> {
-        // Only who was refused for its credentials has failed at them.
-        let failed = refused.is_some_and(Error::is_failed_authentication);
+        // Only who was refused for its credentials has failed at them, or for their number.
+        let failed = refused.is_some_and(Error::is_counted);
         let succeeded = if failed { Some(false) } else { refused.is_none().then_some(true) };
         match self.counted {
             Counted::Pair { waits_until, .. } => {
@@ -189,9 +208,11 @@ impl Ticket<'_> {
 }
 
 impl Drop for Ticket<'_> {
-    /// Where the caller has gone, the place among those that are under way is free again.
+    /// Where the caller has gone, the place among those that are under way is free again. Nobody knows whether the secret was right
+    /// that was looked at without him; who hangs up on each of his guesses must not have made none.
     fn drop(&mut self) {
-        self.close(None);
+        let failed = self.has_begun.load(Ordering::Relaxed).then_some(false);
+        self.close(failed);
     }
 }
 

@@ -5,10 +5,14 @@ mod turns;
 
 use std::{
     fmt, io,
+    mem::replace,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     process,
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     thread,
 };
@@ -37,6 +41,8 @@ struct State {
     threads: usize,
     idle: usize,
     ended: bool,
+    /// The operator knows that the queue is full.
+    is_told: bool,
     /// A child after `fork` has none of these threads.
     process: u32,
 }
@@ -50,18 +56,34 @@ impl Pool {
     pub(super) fn new(max_threads: Option<usize>, max_queued: usize) -> Self {
         let max_queued = max_queued.max(1);
         let waiting = Turns::new(max_queued);
-        let state = State { waiting, threads: 0, idle: 0, ended: false, process: process::id() };
+        let state = State { waiting, threads: 0, idle: 0, ended: false, is_told: false, process: process::id() };
         let max_threads = max_threads.map(OnceLock::from).unwrap_or_default();
         Self(Arc::new(Shared { max_threads, max_queued, state: Mutex::new(state), news: Condvar::new() }))
     }
 
     /// Runs a job when the turn of this lane comes, which goes round among all that wait. A lane is whatever is not to hold up
-    /// the others: a source, or a client identifier. Dropping the future takes the job out of the queue.
-    pub(super) async fn run(&self, lane: &str, run: impl FnOnce() -> Found + Send + 'static) -> Result<Found, Error> {
+    /// the others: a source, or a client identifier. Dropping the future takes the job out of the queue, or notes that it had begun.
+    pub(super) async fn run(
+        &self,
+        lane: &str,
+        has_begun: Option<&AtomicBool>,
+        run: impl FnOnce() -> Found + Send + 'static,
+    ) -> Result<Found, Error> {
         if self.0.max_threads() == 0 {
             return Ok(run());
         }
-        self.0.submit(lane, Box::new(run))?.await
+        let (lane, answer) = (lane.into(), self.0.submit(lane, Box::new(run))?);
+        Pending { shared: self.0.clone(), lane, answer, has_begun }.await
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state().waiting.len()
+    }
+
+    /// Whether nobody has been told yet that the queue is full, who is now.
+    pub(super) fn is_news_that_full(&self) -> bool {
+        !replace(&mut self.0.state().is_told, true)
     }
 }
 
@@ -77,14 +99,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, lane: &str, run: Run) -> Result<Pending, Error> {
+    fn submit(self: &Arc<Self>, lane: &str, run: Run) -> Result<Arc<Answer>, Error> {
         let max_threads = self.max_threads();
         let mut state = self.state();
         if state.process != process::id() {
             (state.process, state.threads, state.idle) = (process::id(), 0, 0);
         }
-        if !state.waiting.has_room(lane) {
+        // The lane first: who fills it is not excused by what others do.
+        if state.waiting.is_lane_full(lane) {
+            return Err(Error::TooManyAtOnce);
+        }
+        if state.waiting.is_full() {
             return Err(Error::Overloaded);
+        }
+        if state.waiting.is_half_empty() {
+            state.is_told = false;
         }
         // One that is idle may have a job already that it has not woken up for.
         if state.idle <= state.waiting.len() && state.threads < max_threads {
@@ -98,7 +127,7 @@ impl Shared {
         state.waiting.push(lane, Job { run, answer: answer.clone() });
         drop(state);
         self.news.notify_one();
-        Ok(Pending { shared: self.clone(), lane: lane.into(), answer })
+        Ok(answer)
     }
 
     /// As many as the host has said. Else half of what the machine has, since the other half is for all else that the host does:
@@ -137,13 +166,14 @@ impl Shared {
 }
 
 /// The answer to a job, once there is one.
-struct Pending {
+struct Pending<'a> {
     shared: Arc<Shared>,
     lane: Box<str>,
     answer: Arc<Answer>,
+    has_begun: Option<&'a AtomicBool>,
 }
 
-impl Future for Pending {
+impl Future for Pending<'_> {
     type Output = Result<Found, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -151,12 +181,18 @@ impl Future for Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if !self.answer.is_given() {
             let is_its = |job: &Job| Arc::ptr_eq(&job.answer, &self.answer);
             // What the job holds is dropped without the lock.
-            let _job = self.shared.state().waiting.remove(&self.lane, is_its);
+            let job = self.shared.state().waiting.remove(&self.lane, is_its);
+            if job.is_some() {
+                return;
+            }
+        }
+        if let Some(has_begun) = self.has_begun {
+            has_begun.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -215,10 +251,13 @@ mod tests {
                 assert_ne!(thread::current().id(), here);
                 found
             };
-            assert_eq!(pool.run("a", run).await.unwrap(), found);
+            assert_eq!(pool.run("a", None, run).await.unwrap(), found);
         }
         let inline = Pool::new(Some(0), 8);
-        assert_eq!(inline.run("a", move || Some(usize::from(thread::current().id() == here))).await.unwrap(), Some(1));
+        assert_eq!(
+            inline.run("a", None, move || Some(usize::from(thread::current().id() == here))).await.unwrap(),
+            Some(1)
+        );
         assert_eq!(inline.0.state().threads, 0);
     }
 
@@ -226,13 +265,13 @@ mod tests {
     async fn turns_go_round_and_nobody_fills_the_queue() {
         let (pool, order) = (Pool::new(Some(1), 32), Arc::new(Mutex::new(String::new())));
         let (run, starts, end) = held();
-        let mut first = Box::pin(pool.run("first", run));
+        let mut first = Box::pin(pool.run("first", None, run));
         assert!(poll(first.as_mut()).is_pending());
         starts.recv().unwrap();
 
         let job = |lane: &'static str| {
             let order = order.clone();
-            let mut run = Box::pin(pool.run(lane, move || {
+            let mut run = Box::pin(pool.run(lane, None, move || {
                 order.lock().unwrap().push_str(lane);
                 None
             }));
@@ -242,7 +281,7 @@ mod tests {
         // An eighth of 32 are four.
         let mut waiting: Vec<_> = ["a", "a", "a", "a", "b", "c", "b"].map(job).into();
         assert!(waiting.iter().all(|(_, polled)| polled.is_pending()));
-        assert!(matches!(job("a").1, Poll::Ready(Err(Error::Overloaded))));
+        assert!(matches!(job("a").1, Poll::Ready(Err(Error::TooManyAtOnce))));
         // Who goes away gives his place to the next, and his turn if it was his only one.
         drop(waiting.remove(5));
         drop(waiting.remove(3));
@@ -261,11 +300,11 @@ mod tests {
     async fn a_full_queue_refuses_and_is_empty_again() {
         let pool = Pool::new(Some(1), 4);
         let (run, starts, end) = held();
-        let mut first = Box::pin(pool.run("first", run));
+        let mut first = Box::pin(pool.run("first", None, run));
         assert!(poll(first.as_mut()).is_pending());
         starts.recv().unwrap();
         let lanes: Vec<String> = (0..5).map(|n| n.to_string()).collect();
-        let mut waiting: Vec<_> = lanes.iter().map(|lane| Box::pin(pool.run(lane, || None))).collect();
+        let mut waiting: Vec<_> = lanes.iter().map(|lane| Box::pin(pool.run(lane, None, || None))).collect();
         let polled: Vec<_> = waiting.iter_mut().map(|run| poll(run.as_mut()).is_pending()).collect();
         assert_eq!(polled, [true, true, true, true, false]);
         drop(waiting);
@@ -278,7 +317,7 @@ mod tests {
     async fn half_of_the_machine_is_used_and_looked_for_once() {
         let pool = Pool::new(None, 8);
         assert_eq!(pool.0.max_threads.get(), None, "nothing is read before it is needed");
-        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        assert_eq!(pool.run("a", None, || Some(1)).await.unwrap(), Some(1));
         let half = thread::available_parallelism().unwrap().get().div_ceil(2);
         assert_eq!(pool.0.max_threads.get(), Some(&half));
         assert_eq!(Pool::new(Some(3), 8).0.max_threads.get(), Some(&3));
@@ -290,7 +329,7 @@ mod tests {
         let held: Vec<_> = (0..3).map(|_| held()).collect();
         let (mut runs, mut ends) = (Vec::new(), Vec::new());
         for (n, (run, starts, end)) in held.into_iter().enumerate() {
-            let mut run = Box::pin(pool.run("a", run));
+            let mut run = Box::pin(pool.run("a", None, run));
             assert!(poll(run.as_mut()).is_pending());
             if n < 2 {
                 starts.recv().unwrap();
@@ -304,7 +343,7 @@ mod tests {
             assert_eq!(run.await.unwrap(), Some(7));
         }
         soon(|| pool.0.state().idle == 2);
-        assert_eq!(pool.run("a", || None).await.unwrap(), None);
+        assert_eq!(pool.run("a", None, || None).await.unwrap(), None);
         assert_eq!(pool.0.state().threads, 2);
         let shared = Arc::downgrade(&pool.0);
         drop(pool);
@@ -314,9 +353,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_answer_and_no_end() {
         let pool = Pool::new(Some(1), 4);
-        let panicked = pool.run("a", || panic!("on purpose")).await;
+        let panicked = pool.run("a", None, || panic!("on purpose")).await;
         assert!(matches!(panicked, Err(Error::Backend(_))));
-        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        assert_eq!(pool.run("a", None, || Some(1)).await.unwrap(), Some(1));
     }
 
     #[tokio::test]
@@ -327,6 +366,6 @@ mod tests {
             let mut state = pool.0.state();
             (state.process, state.threads) = (process::id().wrapping_add(1), 1);
         }
-        assert_eq!(pool.run("a", || Some(1)).await.unwrap(), Some(1));
+        assert_eq!(pool.run("a", None, || Some(1)).await.unwrap(), Some(1));
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of slow hashes from request to request. Few rounds: what is counted is verifications.
 
 use std::{
+    net::IpAddr,
     num::NonZeroU32,
     pin::pin,
     sync::{Mutex, mpsc::channel},
@@ -14,7 +15,8 @@ use time::Duration;
 use super::*;
 use crate::{
     AuditEvent, AuditSink, ClientBuilder, ClientRegistry as _, ClientSecret, ClientStore as _, Config, MemoryStore,
-    OpaqueIssuer, RandomSource, Reply, Request, TokenEndpointAuthMethod, handle_token_request, secret::counted,
+    OpaqueIssuer, RandomSource, Reply, Request, Throttle, TokenEndpointAuthMethod, handle_token_request,
+    secret::counted,
 };
 
 type Server = AuthorizationServer<MemoryStore, OpaqueIssuer<MemoryStore>>;
@@ -195,8 +197,8 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
         ends.recv().unwrap();
         None
     };
-    let mut running = pin!(server.verification().pool.run("other", held));
-    let mut waiting = pin!(server.verification().pool.run("another", || None));
+    let mut running = pin!(server.verification().pool.run("other", None, held));
+    let mut waiting = pin!(server.verification().pool.run("another", None, || None));
     let mut context = Context::from_waker(Waker::noop());
     assert!(running.as_mut().poll(&mut context).is_pending());
     starts.recv().unwrap();
@@ -211,8 +213,86 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
     end.send(()).unwrap();
     assert!(running.await.unwrap().is_none() && waiting.await.unwrap().is_none());
     assert_eq!(mint_at(&server, "a:wrong", NOW).await.status(), 401);
-    let expected = ["RequestToken None None failed", "RequestToken None None failed"];
-    assert_eq!(events.0.lock().unwrap()[..2], expected, "nobody knows yet whether there is such a client");
+    let events = events.0.lock().unwrap();
+    assert_eq!(events[0], "RequestToken None None failed", "nobody knows yet whether there is such a client");
+    assert!(!events[1].ends_with("failed"), "that it is full is told once");
+}
+
+#[tokio::test]
+async fn who_has_too_many_secrets_verified_at_once_has_failed() {
+    let events = Events::default();
+    let server = server([client("a").client_secret_hash(slow("right", 5))]).with_audit_sink(events.clone());
+    let server = server.with_verification_threads(1).with_verification_queue(16).with_throttle(Throttle::default());
+    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
+    let held = move || {
+        started.send(()).unwrap();
+        ends.recv().unwrap();
+        None
+    };
+    let mut running = pin!(server.verification().pool.run("192.0.2.1", None, held));
+    let mut waiting = [0; 2].map(|_| Box::pin(server.verification().pool.run("192.0.2.1", None, || None)));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    starts.recv().unwrap();
+    for waiting in &mut waiting {
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+    }
+
+    let (form, most) = ("application/x-www-form-urlencoded", server.config().max_failures_per_source() as usize);
+    let mut answers = Vec::new();
+    for n in 0..500 {
+        let body = format!("grant_type=client_credentials&client_id=unknown-{n}&client_secret=wrong");
+        let request = Request::new("POST", NOW).header("Content-Type", form.as_bytes()).body(body.as_bytes());
+        answers.push(handle_token_request(&server, &request.source(IpAddr::from([192, 0, 2, 1]))).await.status());
+    }
+    assert_eq!(answers[..most], vec![503; most]);
+    assert_eq!(answers[most..], vec![429; 500 - most]);
+    assert_eq!(events.0.lock().unwrap().len(), most + 1, "and the one of the wait");
+    end.send(()).unwrap();
+    assert!(running.await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_a_secret_is_verified_has_failed() {
+    let a = client("a").client_secret_hash(slow("right", 200_000));
+    let a = a.token_endpoint_auth_method(TokenEndpointAuthMethod::ClientSecretPost);
+    let server = server([a]).with_throttle(Throttle::default()).with_verification_threads(1);
+    let ask = async |secret: &str| {
+        let body = format!("grant_type=client_credentials&client_id=a&client_secret={secret}");
+        let form = ("Content-Type", b"application/x-www-form-urlencoded".as_slice());
+        let request = Request::new("POST", NOW).header(form.0, form.1).body(body.as_bytes());
+        handle_token_request(&server, &request.source(IpAddr::from([192, 0, 2, 1]))).await.status()
+    };
+    let hangs_up = async |is_verified: bool| {
+        let mut asking = Box::pin(ask("wrong"));
+        let is_admitted = asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        while is_verified && server.verification().pool.waiting() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        is_admitted
+    };
+    assert_eq!(ask("right").await, 200);
+    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
+    let held = move || {
+        started.send(()).unwrap();
+        ends.recv().unwrap();
+        None
+    };
+    let mut running = pin!(server.verification().pool.run("other", None, held));
+    assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    starts.recv().unwrap();
+    for _ in 0..100 {
+        assert!(hangs_up(false).await, "what nobody has looked at is no guess");
+    }
+    end.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), None);
+
+    let mut verified = 0;
+    for _ in 0..100 {
+        verified += u32::from(hangs_up(true).await);
+    }
+    // As many as the pair may fail, and then as many as anybody.
+    assert_eq!(verified, 2 * server.config().max_failures_per_client());
 }
 
 #[tokio::test]
@@ -225,7 +305,7 @@ async fn the_addresses_of_a_network_have_one_place_in_the_queue_together() {
         ends.recv().unwrap();
         None
     };
-    let mut running = pin!(server.verification().pool.run("other", held));
+    let mut running = pin!(server.verification().pool.run("other", None, held));
     let mut context = Context::from_waker(Waker::noop());
     assert!(running.as_mut().poll(&mut context).is_pending());
     starts.recv().unwrap();
@@ -233,7 +313,7 @@ async fn the_addresses_of_a_network_have_one_place_in_the_queue_together() {
     let authorization = format!("Basic {}", BASE64_STANDARD.encode("a:wrong"));
     let request = |source: &str| {
         Request::new("POST", NOW)
-            .source(source.parse::<std::net::IpAddr>().unwrap())
+            .source(source.parse::<IpAddr>().unwrap())
             .header("Authorization", authorization.as_bytes())
             .header("Content-Type", b"application/x-www-form-urlencoded")
             .body(b"grant_type=client_credentials")

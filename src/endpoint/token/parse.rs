@@ -15,9 +15,15 @@ use crate::{
 #[derive(Debug)]
 pub struct TokenRequest<'a> {
     authentication: ClientAuthentication<'a>,
+    asked: Asked<'a>,
+    received_at: OffsetDateTime,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
     scope: Option<Decoded<'a>>,
     audience: Vec<Decoded<'a>>,
-    received_at: OffsetDateTime,
 }
 
 impl<'a> TokenRequest<'a> {
@@ -26,30 +32,24 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// When it is over a limit of the configuration, or is not what §2.3, §3.2 and §4.4.2 ask for.
     pub fn parse(request: &Request<'a>, config: &Config) -> Result<Self, Error> {
+        let (authentication, asked) = Self::read(request, config)?;
+        Ok(Self { authentication, asked: asked?, received_at: request.received_at })
+    }
+
+    /// The same in two: the credentials, and what is asked for, since whoever has the right ones has not failed at them, whatever
+    /// is wrong with that.
+    pub(super) fn read(
+        request: &Request<'a>,
+        config: &Config,
+    ) -> Result<(ClientAuthentication<'a>, Result<Asked<'a>, Error>), Error> {
         // §2.3.1, §4.4.2; RFC 8707 §2 for the two that may be there more than once.
         let (names, lists) = (["grant_type", "scope", "client_id", "client_secret"], ["resource", "audience"]);
         let form = form_post::form(request, config)?;
         let ([grant_type, scope, client_id, client_secret], [resource, audience]) =
             form::parameters_and_lists(form, names, lists)?;
         let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
-        match grant_type.as_deref() {
-            Some("client_credentials") => {}
-            Some(_) => return Err(Error::UnsupportedGrantType),
-            None => return Err(Error::MissingParameter("grant_type")),
-        }
-        if let Some(scope) = scope.as_deref() {
-            if scope.bytes().filter(|b| *b == b' ').count() >= config.max_scope_tokens() {
-                return Err(Error::TooManyScopeTokens);
-            }
-            if !is_scope(scope) {
-                return Err(Error::MalformedScope);
-            }
-        }
-        if !resource.iter().all(|resource| is_resource(resource)) {
-            return Err(Error::MalformedTarget);
-        }
-        let audience = distinct(resource, audience);
-        Ok(Self { authentication, scope, audience, received_at: request.received_at })
+        let grant_type = grant_type.as_deref();
+        Ok((authentication, Asked::check(grant_type, scope, resource, audience, config)))
     }
 
     /// The client identifier that the request claims, to look the client up by.
@@ -83,16 +83,45 @@ impl<'a> TokenRequest<'a> {
     /// When these are not the credentials of this client; a client that is not the one asked for counts as unknown.
     pub fn authenticate(self, client: Option<Arc<Client>>, config: &Config) -> Result<AuthenticatedRequest<'a>, Error> {
         let client = self.authentication.authenticate(client, self.received_at, config)?;
-        Ok(self.authenticated(client))
+        Ok(self.asked.authenticated(client, self.received_at))
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// §4.4.2; RFC 8707 §2.
+    fn check(
+        grant_type: Option<&str>,
+        scope: Option<Decoded<'a>>,
+        resource: Vec<Decoded<'a>>,
+        audience: Vec<Decoded<'a>>,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        match grant_type {
+            Some("client_credentials") => {}
+            Some(_) => return Err(Error::UnsupportedGrantType),
+            None => return Err(Error::MissingParameter("grant_type")),
+        }
+        if let Some(scope) = scope.as_deref() {
+            if scope.bytes().filter(|b| *b == b' ').count() >= config.max_scope_tokens() {
+                return Err(Error::TooManyScopeTokens);
+            }
+            if !is_scope(scope) {
+                return Err(Error::MalformedScope);
+            }
+        }
+        if !resource.iter().all(|resource| is_resource(resource)) {
+            return Err(Error::MalformedTarget);
+        }
+        Ok(Self { scope, audience: distinct(resource, audience) })
     }
 
-    pub(super) const fn authentication(&self) -> &ClientAuthentication<'a> {
-        &self.authentication
-    }
-
-    /// The same once its client has proven who it is.
-    pub(super) fn authenticated(self, client: AuthenticatedClient) -> AuthenticatedRequest<'a> {
-        AuthenticatedRequest::new(client, self.scope, self.audience, self.received_at)
+    /// The request once its client has proven who it is.
+    pub(super) fn authenticated(
+        self,
+        client: AuthenticatedClient,
+        received_at: OffsetDateTime,
+    ) -> AuthenticatedRequest<'a> {
+        AuthenticatedRequest::new(client, self.scope, self.audience, received_at)
     }
 }
 

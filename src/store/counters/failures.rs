@@ -82,8 +82,8 @@ const LONGEST: i64 = 100 * 365 * 24 * 3600 * 1000;
 
 /// The failures that are counted under one key: what a [`CounterStore`](crate::CounterStore) keeps and has it work on.
 ///
-/// The window slides: of the one before, what lies within the last `window` counts by its share. Each failure over the limit
-/// is a strike, and begins a wait that its strikes make longer. A strike is forgotten for every window after the wait in which
+/// The window slides: of the one before, what lies within the last `window` counts by its share. Where callers differ in how long a
+/// window is, each goes on with what the others have counted. Each failure over the limit is a strike, and begins a wait that its strikes make longer. A strike is forgotten for every window after the wait in which
 /// nothing failed; until all of them are, one more failure is one over the limit.
 ///
 /// It serializes to numbers, all times in milliseconds since 1970, so that a store may keep it as a text. What it reads again may be
@@ -104,14 +104,14 @@ const LONGEST: i64 = 100 * 365 * 24 * 3600 * 1000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failures {
-    /// The number of the window since 1970.
+    /// When the window began.
     window: i64,
+    /// How long it is, for the caller to whom it is longest.
+    length: i64,
     count: u32,
     previous: u32,
     blocked_until: i64,
     strikes: u32,
-    /// When nothing of it counts any more.
-    stale_at: i64,
 }
 
 /// What came of an attempt.
@@ -142,11 +142,11 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// An attempt that was counted at this time, in the window of this number since 1970: for a store that does not have
+    /// An attempt that was counted at this time, in the window that began at that one: for a store that does not have
     /// [`Failures`] count, but a script in its database. Times are in milliseconds here, and are rounded down to them.
     #[must_use]
-    pub fn new(at: OffsetDateTime, window: i64) -> Self {
-        Self { at: milliseconds(at), window, strikes: 0, blocked_until: 0 }
+    pub fn new(at: OffsetDateTime, window: OffsetDateTime) -> Self {
+        Self { at: milliseconds(at), window: milliseconds(window), strikes: 0, blocked_until: 0 }
     }
 
     /// The same where it is over the limit: the strike of this number, which begins a wait up to this time. With no strike,
@@ -163,10 +163,10 @@ impl Admitted {
         from_milliseconds(self.at)
     }
 
-    /// The number of the window since 1970 that it is counted in.
+    /// When the window began that it is counted in.
     #[must_use]
-    pub const fn window(&self) -> i64 {
-        self.window
+    pub fn window(&self) -> OffsetDateTime {
+        from_milliseconds(self.window)
     }
 
     /// How many strikes there were with it, if it is over the limit; else 0.
@@ -192,7 +192,7 @@ impl Failures {
     pub fn forgive(&mut self, admitted: &Admitted) {
         if admitted.window == self.window {
             self.count = self.count.saturating_sub(1);
-        } else if admitted.window.saturating_add(1) == self.window {
+        } else if admitted.window < self.window && admitted.window >= self.window.saturating_sub(self.length) {
             self.previous = self.previous.saturating_sub(1);
         }
         if admitted.strikes > 0 && admitted.strikes == self.strikes {
@@ -204,7 +204,12 @@ impl Failures {
     /// From when on nothing of it counts any more, and a store may forget it.
     #[must_use]
     pub fn stale_at(&self) -> OffsetDateTime {
-        from_milliseconds(self.stale_at)
+        from_milliseconds(self.counts_until())
+    }
+
+    fn counts_until(&self) -> i64 {
+        let of_strikes = i64::from(self.strikes).saturating_mul(self.length).saturating_add(self.blocked_until);
+        of_strikes.max(self.window.saturating_add(self.length.saturating_mul(2)))
     }
 
     // What a store has kept may hold any numbers, so none of this goes over.
@@ -212,14 +217,18 @@ impl Failures {
         if self.blocked_until > now {
             return Attempt::Refused { until: from_milliseconds(self.blocked_until) };
         }
-        let current = now.div_euclid(limit.window);
-        // A clock that is behind counts in the window of one that is ahead. What is far ahead was counted in shorter windows.
-        if current > self.window || self.window.saturating_sub(current) > AHEAD {
-            let is_next = self.window.checked_add(1) == Some(current);
-            self.previous = if is_next { self.count } else { 0 };
+        let current = now.div_euclid(limit.window).saturating_mul(limit.window);
+        let later = current.saturating_sub(self.window);
+        // A clock that is behind counts in the window of one that is ahead. Where another caller's windows begin at other times,
+        // the one that there is lasts for as long as one of this caller's at least.
+        if later >= limit.window || later < limit.window.saturating_mul(-AHEAD) {
+            let counts = now.saturating_sub(self.window) < self.length.saturating_mul(2);
+            self.previous = if counts { self.count } else { 0 };
             self.count = 0;
             self.window = current;
+            self.length = 0;
         }
+        self.length = self.length.max(limit.window);
         let quiet = now.saturating_sub(self.blocked_until) / limit.window;
         self.strikes = self.strikes.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX));
 
@@ -233,13 +242,11 @@ impl Failures {
             admitted.strikes = self.strikes;
             admitted.blocked_until = self.blocked_until;
         }
-        let of_strikes = i64::from(self.strikes).saturating_mul(limit.window).saturating_add(self.blocked_until);
-        self.stale_at = of_strikes.max(self.window.saturating_add(2).saturating_mul(limit.window));
         Attempt::Admitted(admitted)
     }
 
     fn is_over(&self, limit: &FailureLimit, now: i64) -> bool {
-        let begun = now.saturating_sub(self.window.saturating_mul(limit.window));
+        let begun = now.saturating_sub(self.window);
         let left = limit.window - begun.clamp(0, limit.window);
         let weighted = |count: u32, share: i64| i128::from(count) * i128::from(share);
         weighted(self.previous, left) + weighted(self.count, limit.window) >= weighted(limit.most, limit.window)
@@ -253,7 +260,7 @@ impl Ranked for Failures {
     /// Who has to wait now goes last, and before that whoever has failed most often, and last.
     fn rank(&self, other: &Self, now: i64) -> Ordering {
         let rank = |it: &Self| (it.blocked_until > now, it.strikes, it.count.saturating_add(it.previous), it.window);
-        let rank = |it: &Self| if it.stale_at > now { rank(it) } else { (false, 0, 0, 0) };
+        let rank = |it: &Self| if it.counts_until() > now { rank(it) } else { (false, 0, 0, 0) };
         rank(self).cmp(&rank(other))
     }
 }
@@ -283,15 +290,16 @@ mod tests {
         for (text, expected) in [
             (
                 json::text(&failures),
-                r#"{"window":1,"count":3,"previous":0,"blocked_until":91000,"strikes":1,"stale_at":180000}"#,
+                r#"{"window":60000,"length":60000,"count":3,"previous":0,"blocked_until":91000,"strikes":1}"#,
             ),
-            (json::text(&last), r#"{"at":90000,"window":1,"strikes":1,"blocked_until":91000}"#),
+            (json::text(&last), r#"{"at":90000,"window":60000,"strikes":1,"blocked_until":91000}"#),
             (json::text(&limit(60)), r#"{"most":3,"window":60000,"max_wait":300000}"#),
         ] {
             assert_eq!(text, expected);
         }
         assert_eq!(serde_json::from_str::<FailureLimit>(&json::text(&limit(60))).unwrap(), limit(60));
-        assert_eq!(last, Admitted::new(at, 1).with_strike(1, at + Duration::from_secs(1)));
+        let window = at - Duration::from_secs(30);
+        assert_eq!(last, Admitted::new(at, window).with_strike(1, at + Duration::from_secs(1)));
         assert_eq!(Admitted::new(last.at(), last.window()).with_strike(0, at).blocks_until(), None);
         for unknown in [r#"{"window":1}"#, r#"{"at":1,"window":1,"strikes":0,"blocked_until":0,"more":1}"#, "3"] {
             assert!(serde_json::from_str::<Failures>(unknown).is_err(), "{unknown}");
@@ -300,17 +308,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_in_shorter_windows_begins_anew() {
-        let (mut failures, at) = (Failures::default(), crate::now());
-        for _ in 0..2 {
-            assert_eq!(admitted(failures.attempt(&limit(60), at)).blocks_until(), None);
-        }
-        for hour in 0..3 {
-            let at = at + Duration::from_secs(3600 * hour);
+    fn what_was_counted_in_other_windows_goes_on() {
+        let at = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(3600 * 500_000 + 30);
+        for (before, after) in [(60, 61), (60, 600), (600, 60), (1, 3600), (3600, 1)] {
+            let (mut failures, is_over) = (Failures::default(), |it: Admitted| it.blocks_until().is_some());
             for _ in 0..2 {
-                assert_eq!(admitted(failures.attempt(&limit(600), at)).blocks_until(), None, "{hour}");
+                assert!(!is_over(admitted(failures.attempt(&limit(before), at))), "{before}");
             }
-            assert!(failures.stale_at() <= at + Duration::from_secs(1200));
+            assert!(is_over(admitted(failures.attempt(&limit(after), at))), "{before}, {after}");
+            // And is forgotten as any other.
+            let later = at + Duration::from_secs(4 * before.max(after));
+            assert!(failures.stale_at() <= later);
+            assert!(!is_over(admitted(failures.attempt(&limit(after), later))), "{before}, {after}");
+            assert!(!is_over(admitted(failures.attempt(&limit(after), later))), "{before}, {after}");
         }
     }
 
@@ -322,12 +332,13 @@ mod tests {
             window in any::<u64>(),
             now in any::<i64>(),
         ) {
-            let [window_of, blocked_until, stale_at] = numbers;
-            let mut failures = Failures { window: window_of, count, previous, blocked_until, strikes, stale_at };
+            let [window_of, blocked_until, length] = numbers;
+            let mut failures = Failures { window: window_of, length, count, previous, blocked_until, strikes };
             let limit = FailureLimit::new(count, Duration::from_millis(window), Duration::from_millis(window));
             if let Attempt::Admitted(admitted) = failures.attempt_at(&limit, now) {
                 failures.forgive(&admitted);
             }
+            let _ = failures.stale_at();
         }
     }
 }

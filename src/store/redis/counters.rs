@@ -12,26 +12,28 @@ use crate::{
 /// What [`Failures::attempt`](crate::Failures::attempt) does. Arguments: the time, the window, the most and the longest wait.
 const ATTEMPT: &str = "
 local now, span, most, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local kept = redis.call('HMGET', KEYS[1], 'window', 'count', 'previous', 'strikes', 'until')
+local kept = redis.call('HMGET', KEYS[1], 'window', 'count', 'previous', 'strikes', 'until', 'length')
 local window, count, previous = tonumber(kept[1] or 0), tonumber(kept[2] or 0), tonumber(kept[3] or 0)
-local strikes, blocked_until = tonumber(kept[4] or 0), tonumber(kept[5] or 0)
+local strikes, blocked_until, length = tonumber(kept[4] or 0), tonumber(kept[5] or 0), tonumber(kept[6] or 0)
 if blocked_until > now then return {0, window, strikes, blocked_until} end
-local current = math.floor(now / span)
-if current > window or window - current > 1000 then
-  previous = current == window + 1 and count or 0
-  count, window = 0, current
+local current = math.floor(now / span) * span
+local later = current - window
+if later >= span or later < -1000 * span then
+  previous = now - window < 2 * length and count or 0
+  count, window, length = 0, current, 0
 end
+length = math.max(length, span)
 if strikes > 0 then strikes = math.max(0, strikes - math.floor((now - blocked_until) / span)) end
 count = count + 1
 local function wait(n) return n > 0 and math.min(1000 * 2 ^ (n - 1), longest) or 0 end
-local left = span - math.min(math.max(now - window * span, 0), span)
+local left = span - math.min(math.max(now - window, 0), span)
 local is_over = strikes > 0 or previous * left + count * span >= most * span
 if is_over then
   if wait(strikes) < longest then strikes = strikes + 1 end
   blocked_until = now + wait(strikes)
 end
-redis.call('HSET', KEYS[1], 'window', window, 'count', count, 'previous', previous, 'strikes', strikes, 'until', blocked_until)
-redis.call('PEXPIRE', KEYS[1], math.max(2 * span, blocked_until - now + strikes * span))
+redis.call('HSET', KEYS[1], 'window', window, 'count', count, 'previous', previous, 'strikes', strikes, 'until', blocked_until, 'length', length)
+redis.call('PEXPIRE', KEYS[1], math.max(2 * length, blocked_until - now + strikes * length))
 if is_over then return {1, window, strikes, blocked_until} end
 return {1, window, 0, 0}
 ";
@@ -39,11 +41,11 @@ return {1, window, 0, 0}
 /// What [`Failures::forgive`](crate::Failures::forgive) does. Arguments: the time of the attempt, its window and its strikes.
 const FORGIVE: &str = "
 local at, of_window, of_strikes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local kept = redis.call('HMGET', KEYS[1], 'window', 'count', 'previous', 'strikes')
+local kept = redis.call('HMGET', KEYS[1], 'window', 'count', 'previous', 'strikes', 'length')
 if not kept[1] then return 0 end
 local window, count, previous, strikes = tonumber(kept[1]), tonumber(kept[2]), tonumber(kept[3]), tonumber(kept[4])
 if of_window == window then count = math.max(0, count - 1)
-elseif of_window + 1 == window then previous = math.max(0, previous - 1) end
+elseif of_window < window and of_window >= window - tonumber(kept[5] or 0) then previous = math.max(0, previous - 1) end
 redis.call('HSET', KEYS[1], 'count', count, 'previous', previous)
 if of_strikes > 0 and of_strikes == strikes then
   redis.call('HSET', KEYS[1], 'strikes', strikes - 1, 'until', at)

@@ -24,9 +24,18 @@ impl<J> Turns<J> {
         self.len
     }
 
-    pub(super) fn has_room(&self, lane: &str) -> bool {
-        let in_lane = self.queues.get(lane).map_or(0, VecDeque::len);
-        self.len < self.most && in_lane < self.most.div_ceil(SHARES)
+    pub(super) const fn is_full(&self) -> bool {
+        self.len >= self.most
+    }
+
+    /// Whether a lane has its share already.
+    pub(super) fn is_lane_full(&self, lane: &str) -> bool {
+        self.queues.get(lane).map_or(0, VecDeque::len) >= self.most.div_ceil(SHARES)
+    }
+
+    /// Whether half of the room is left, or more.
+    pub(super) const fn is_half_empty(&self) -> bool {
+        self.len <= self.most / 2
     }
 
     pub(super) fn push(&mut self, lane: &str, job: J) {
@@ -81,25 +90,25 @@ mod tests {
     fn a_lane_has_an_eighth_and_one_place_in_the_round() {
         let mut turns = Turns::new(17);
         for (lane, job) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5), ("b", 6)] {
-            assert!(turns.has_room(lane), "{job}");
+            assert!(!turns.is_full() && !turns.is_lane_full(lane), "{job}");
             turns.push(lane, job);
         }
-        assert!(!turns.has_room("a") && turns.has_room("b"), "an eighth of 17 are three");
+        assert!(turns.is_lane_full("a") && !turns.is_lane_full("b"), "an eighth of 17 are three");
         assert_eq!((turns.remove("c", |job| *job == 4), turns.remove("d", |_| true)), (None, None));
         assert_eq!(turns.remove("c", |job| *job == 5), Some(5));
         assert_eq!(turns.len(), 5);
         assert_eq!(std::iter::from_fn(|| turns.pop()).collect::<Vec<_>>(), [1, 4, 2, 6, 3]);
-        assert!(turns.is_empty() && turns.has_room("a"));
+        assert!(turns.is_empty() && !turns.is_lane_full("a"));
     }
 
     #[test]
     fn all_lanes_together_have_what_there_is() {
         let mut turns = Turns::new(3);
         for lane in ["a", "b", "c"] {
-            assert!(turns.has_room(lane));
+            assert!(!turns.is_full() && !turns.is_lane_full(lane));
             turns.push(lane, ());
-            assert!(!turns.has_room(lane), "one at least, and an eighth of three is less");
+            assert!(turns.is_lane_full(lane), "one at least, and an eighth of three is less");
         }
-        assert!(!turns.has_room("d"));
+        assert!(turns.is_full() && !turns.is_lane_full("d") && !turns.is_half_empty());
     }
 }
