@@ -13,7 +13,7 @@ use precondition::Precondition;
 use super::Endpoint;
 use crate::{
     Administrator, AuditAction, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore, TokenVerifier,
-    authentication::bearer, observe,
+    administrator::Subject, authentication::bearer, observe,
 };
 
 /// Answers a call of the management API. There is always a reply.
@@ -114,12 +114,18 @@ where
         Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun)
             .with_source(request.source);
 
-    let call = call.map_err(|cause| administrator.refused(AuditAction::Manage, None, None, cause))?;
-    let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target().as_deref(), cause);
+    let call = match call {
+        Ok(call) => call,
+        Err(cause) => return Err(administrator.refused(&Subject::new(AuditAction::Manage, None), cause).await),
+    };
     let (resource, tenant) = call.needs();
-    administrator.needs(resource, tenant).map_err(refused)?;
-    match Precondition::of(&administrator, &call, request).await.map_err(refused)? {
-        Precondition::Holds(only) => call.run(&administrator, request, config, only).await,
-        Precondition::NotModified(etag) => Ok(Reply::not_modified(etag)),
+    let precondition = async {
+        administrator.needs(resource, tenant)?;
+        Precondition::of(&administrator, &call, request).await
+    };
+    match precondition.await {
+        Ok(Precondition::Holds(only)) => call.run(&administrator, request, config, only).await,
+        Ok(Precondition::NotModified(etag)) => Ok(Reply::not_modified(etag)),
+        Err(cause) => Err(administrator.refused(&call.subject(), cause).await),
     }
 }
