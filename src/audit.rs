@@ -93,7 +93,8 @@ pub enum AuditAction {
     Introspect,
     /// A client ends a token that it got.
     RevokeToken,
-    /// A call of an API behind a gateway, which was refused.
+    /// A call of an API behind a gateway, which was refused. One without a token is no event: anybody may make any number of
+    /// them.
     CallApi,
     /// A secret that is about to end was used.
     UseRetiringSecret,
