@@ -43,6 +43,11 @@ pub use rate_limit::RateLimit;
 /// nothing is counted: 429, with `Retry-After` until the window ends, the later one where two have none left. Windows are the hours and the days of UTC. A token
 /// whose caller went away while it was made stays counted.
 ///
+/// All of a quota can be used up in the last second of a window, and it comes back to everybody at once, at the full hour or at
+/// midnight. So choose quotas by what the server and the APIs can take when all of it is asked for at once, before and after the
+/// end of a window: what is said to be left does not get less towards the end (§6 of the draft below asks not to tell clients of a
+/// volume that is unwanted).
+///
 /// Every reply with a token, and every such refusal, says in `RateLimit-Policy` which quotas the token is for, and in `RateLimit` what is
 /// left of the one that has the least left (draft-ietf-httpapi-ratelimit-headers-10), unless quotas only monitor. A client's is
 /// called `client`, and a tenant's `tenant:NAME`. A `RateLimit-Policy` longer than 2 KiB, for a token of dozens of tenants with
