@@ -40,8 +40,8 @@ pub use rate_limit::RateLimit;
 /// of the same file, each with its name as the key: `billing = 5000/d`.
 ///
 /// A token counts once for its client and once for each of its tenants. Where one of these has none left, there is no token and
-/// nothing is counted: 429, with `Retry-After` until the window ends, the later one where two have none left. Windows are the hours and the days of UTC. A token
-/// whose caller went away while it was made stays counted.
+/// nothing is counted: 429, with `Retry-After` until the window ends, or the last one of those that have none left. Windows are
+/// the hours and the days of UTC. A token whose caller went away while it was made stays counted.
 ///
 /// All of a quota can be used up in the last second of a window, and it comes back to everybody at once, at the full hour or at
 /// midnight. So choose quotas by what the server and the APIs can take when all of it is asked for at once, before and after the
