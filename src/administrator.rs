@@ -4,15 +4,17 @@ mod api_keys;
 mod clients;
 mod roles;
 mod secrets;
+mod subject;
 
 use std::{net::IpAddr, time::Instant};
 
 use time::OffsetDateTime;
 
 use crate::{
-    AuditAction, AuditEvent, Authorization, AuthorizationServer, Client, ClientBuilder, ClientId, ClientRegistry,
-    ClientSecret, Error, Resources, Role, RoleId, TenantName, TokenStore, Updated, Version, observe,
+    AuditEvent, Authorization, AuthorizationServer, Client, ClientBuilder, ClientId, ClientRegistry, ClientSecret,
+    Error, Resources, Role, RoleId, StoredSecret, TenantName, TokenStore, Updated, Version, observe,
 };
+pub(crate) use subject::{Subject, Target};
 
 /// Whoever sets clients up: the calls of the management endpoint as plain methods, for hosts that want no HTTP.
 ///
@@ -100,53 +102,29 @@ impl<'s, S, T> Administrator<'s, S, T> {
         client.roles().iter().try_for_each(|role| self.may_give(role.resources(), role.id().tenant()))
     }
 
-    /// Does something and records it: what changes nothing only when it is refused.
-    pub(crate) async fn recorded<R>(
-        &self,
-        action: AuditAction,
-        client_id: Option<&ClientId>,
-        target: Option<&str>,
-        done: impl Future<Output = Result<R, Error>>,
-    ) -> Result<R, Error> {
-        // A caller that hangs up drops this in the middle, when a store may have done it already.
-        let unfinished = Unfinished(self, action, client_id, target);
-        let done = done.await;
-        std::mem::forget(unfinished);
-        if !(action.is_read() && done.is_ok()) {
-            self.record(action, client_id, target, done.as_ref().err());
+    fn record(&self, subject: &Subject<'_>, cause: Option<&Error>) {
+        if self.server.is_audited() {
+            let (client_id, target) = (subject.known_client().map(ClientId::as_str), subject.known_target());
+            let event = AuditEvent { source: self.source, ..AuditEvent::new(self.now, subject.action) };
+            self.server.record(AuditEvent {
+                actor: Some(self.name),
+                client_id,
+                target: target.as_deref(),
+                cause,
+                ..event
+            });
         }
-        done
-    }
-
-    /// Records that something was refused before it was begun.
-    pub(crate) fn refused(
-        &self,
-        action: AuditAction,
-        client_id: Option<&ClientId>,
-        target: Option<&str>,
-        cause: Error,
-    ) -> Error {
-        self.record(action, client_id, target, Some(&cause));
-        cause
-    }
-
-    fn record(&self, action: AuditAction, client_id: Option<&ClientId>, target: Option<&str>, cause: Option<&Error>) {
-        // What names no client may be anything, a secret too.
-        let is_known = !matches!(cause, Some(Error::NotFound("client")));
-        let (actor, client_id) = (Some(self.name), client_id.map(ClientId::as_str).filter(|_| is_known));
-        let event = AuditEvent { source: self.source, ..AuditEvent::new(self.now, action) };
-        self.server.record(AuditEvent { actor, client_id, target, cause, ..event });
     }
 }
 
 /// Records, if it is dropped, that something was begun whose end nobody knows.
-struct Unfinished<'a, S, T>(&'a Administrator<'a, S, T>, AuditAction, Option<&'a ClientId>, Option<&'a str>);
+struct Unfinished<'a, S, T>(&'a Administrator<'a, S, T>, &'a Subject<'a>);
 
 impl<S, T> Drop for Unfinished<'_, S, T> {
     fn drop(&mut self) {
-        let Self(administrator, action, client_id, target) = self;
-        if !action.is_read() {
-            administrator.record(*action, *client_id, *target, Some(&Error::Interrupted));
+        let Self(administrator, subject) = self;
+        if !subject.action.is_read() {
+            administrator.record(subject, Some(&Error::Interrupted));
         }
     }
 }
@@ -174,19 +152,78 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
 }
 
 impl<S: ClientRegistry, T> Administrator<'_, S, T> {
-    pub(crate) async fn find(&self, client_id: &ClientId) -> Result<(Client, Version), Error> {
-        observe::store("read", self.server.store().read(client_id)).await?.ok_or(Error::NotFound("client"))
+    /// Does something and records it: what changes nothing only when it is refused.
+    pub(crate) async fn recorded<R>(
+        &self,
+        subject: &Subject<'_>,
+        done: impl Future<Output = Result<R, Error>>,
+    ) -> Result<R, Error> {
+        // A caller that hangs up drops this in the middle, when a store may have done it already.
+        let unfinished = Unfinished(self, subject);
+        let done = done.await;
+        std::mem::forget(unfinished);
+        match &done {
+            Ok(_) if subject.action.is_read() => {}
+            Ok(_) => {
+                subject.found_client();
+                subject.found_target();
+                self.record(subject, None);
+            }
+            Err(cause) => self.record_refusal(subject, cause).await,
+        }
+        done
+    }
+
+    /// Records that something was refused before it was begun.
+    pub(crate) async fn refused(&self, subject: &Subject<'_>, cause: Error) -> Error {
+        self.record_refusal(subject, &cause).await;
+        cause
+    }
+
+    async fn record_refusal(&self, subject: &Subject<'_>, cause: &Error) {
+        // A store that has failed need not be asked again.
+        if self.server.is_audited() && !cause.is_failure() {
+            self.look_up(subject).await;
+        }
+        self.record(subject, Some(cause));
+    }
+
+    /// Finds out what there is of that which a refused call names, so that the audit may name it.
+    async fn look_up(&self, subject: &Subject<'_>) {
+        let client = match subject.client_id {
+            Some(client_id) => self.find(client_id, subject).await.ok(),
+            None => None,
+        };
+        let is_there = match subject.target {
+            Some(Target::Secret(id)) => client.is_some_and(|(client, _)| secret(&client, id).is_some()),
+            Some(Target::Tenant(name)) => {
+                let tenants = self.server.store().existing_tenants(std::slice::from_ref(name));
+                observe::store("existing_tenants", tenants).await.is_ok_and(|tenants| tenants.contains(name))
+            }
+            Some(Target::Role(id)) => self.defined_role(id).await.is_ok(),
+            // Whether there is one is found out by the call itself.
+            Some(Target::ApiKey(_)) | None => false,
+        };
+        if is_there {
+            subject.found_target();
+        }
+    }
+
+    pub(crate) async fn find(&self, client_id: &ClientId, subject: &Subject<'_>) -> Result<(Client, Version), Error> {
+        let found = observe::store("read", self.server.store().read(client_id)).await?;
+        found.inspect(|_| subject.found_client()).ok_or(Error::NotFound("client"))
     }
 
     /// Changes a client: the one of this version, or else the one that there is, after whatever others have changed meanwhile.
     pub(crate) async fn change(
         &self,
         client_id: &ClientId,
+        subject: &Subject<'_>,
         only: Option<Version>,
         mut change: impl FnMut(Client) -> Result<ClientBuilder, Error>,
     ) -> Result<(Client, Version), Error> {
         loop {
-            let (client, version) = self.find(client_id).await?;
+            let (client, version) = self.find(client_id, subject).await?;
             if only.is_some_and(|only| only != version) {
                 return Err(Error::StaleVersion);
             }
@@ -223,4 +260,9 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
         let roles = observe::store("list_roles", self.server.store().list_roles(tenant.as_ref())).await?;
         roles.into_iter().find(|role| role.id() == id).ok_or(Error::NotFound("role"))
     }
+}
+
+/// The secret of a client with this id.
+fn secret<'c>(client: &'c Client, id: &str) -> Option<&'c StoredSecret> {
+    client.client_secrets().iter().find(|secret| secret.id() == id)
 }

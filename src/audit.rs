@@ -38,9 +38,8 @@ pub trait AuditSink: Send + Sync {
     /// Takes one event.
     ///
     /// Called in the middle of a request, which goes on when this returns, and which does not learn of a failure: be quick,
-    /// and put what takes time into a queue. Nothing in an event is a secret or a token. What a caller has put into the
-    /// wrong place, where a client's identifier belongs, is left out when no client has it; where a call is refused before
-    /// anything is looked up, it stands there as it came.
+    /// and put what takes time into a queue. Nothing in an event is a secret or a token. A caller may have put one
+    /// into the wrong place, where a name belongs: so a name is left out where nobody has found what it names.
     fn record(&self, event: &AuditEvent<'_>);
 }
 
@@ -94,7 +93,8 @@ pub enum AuditAction {
     Introspect,
     /// A client ends a token that it got.
     RevokeToken,
-    /// A call of an API behind a gateway, which was refused.
+    /// A call of an API behind a gateway, which was refused. One without a token is no event: anybody may make any number of
+    /// them.
     CallApi,
     /// A secret that is about to end was used.
     UseRetiringSecret,

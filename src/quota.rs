@@ -40,8 +40,13 @@ pub use rate_limit::RateLimit;
 /// of the same file, each with its name as the key: `billing = 5000/d`.
 ///
 /// A token counts once for its client and once for each of its tenants. Where one of these has none left, there is no token and
-/// nothing is counted: 429, with `Retry-After` until the window ends. Windows are the hours and the days of UTC. A token
-/// whose caller went away while it was made stays counted.
+/// nothing is counted: 429, with `Retry-After` until the window ends, or the last one of those that have none left. Windows are
+/// the hours and the days of UTC. A token whose caller went away while it was made stays counted.
+///
+/// All of a quota can be used up in the last second of a window, and it comes back to everybody at once, at the full hour or at
+/// midnight. So choose quotas by what the server and the APIs can take when all of it is asked for at once, before and after the
+/// end of a window: what is said to be left does not get less towards the end (§6 of the draft below asks not to tell clients of a
+/// volume that is unwanted).
 ///
 /// Every reply with a token, and every such refusal, says in `RateLimit-Policy` which quotas the token is for, and in `RateLimit` what is
 /// left of the one that has the least left (draft-ietf-httpapi-ratelimit-headers-10), unless quotas only monitor. A client's is
@@ -111,6 +116,13 @@ impl Quotas {
         let tenants = (!self.tenants.is_empty()).then(|| claims.authorization().tenants());
         let tenant = |name: &'a TenantName| Some((CounterKey::Tenant(name.as_str()), *self.tenants.get(name)?));
         client.into_iter().chain(tenants.into_iter().flatten().filter_map(move |(name, _)| tenant(name)))
+    }
+
+    /// The same, those first whose windows end later: where several are used up, it is the first of them that refuses, and so the
+    /// one that lasts longest.
+    fn latest_first<'a>(&'a self, claims: &'a Claims) -> impl Iterator<Item = (CounterKey<'a>, Quota)> {
+        let of = |window| self.of(claims).filter(move |(_, quota)| quota.window == window);
+        of(Window::Day).chain(of(Window::Hour))
     }
 }
 

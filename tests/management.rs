@@ -795,6 +795,77 @@ fn each_change_and_each_refusal_is_an_event() {
     }
 }
 
+/// A secret, or a token, where a client, a secret, an API key, a tenant or a role is named.
+#[test]
+fn a_secret_in_the_path_is_in_no_event() {
+    let managed = Managed::start();
+    let tokens = ["nobody", "root"].map(|who| (who, managed.token(who)));
+    let live = managed.root_with("POST", "/client/billing/token", &json!({})).json()["token"].clone();
+    managed.take_events();
+    // The first could be the id of a secret, the second a client, a tenant or a role, and the last an API key.
+    for misplaced in ["Tr0ubadorTr0ub4d", "Tr0ubador", live.as_str().unwrap()] {
+        for (method, path, body, _, _) in rows() {
+            let segments: Vec<_> = path.split('/').collect();
+            for at in 2..segments.len() {
+                let mut segments = segments.clone();
+                let named = match segments[at] {
+                    "secret" | "token" | "reset_secret" => continue,
+                    of if of.starts_with("seacatauth:") => format!("seacatauth:client:{misplaced}"),
+                    _ => misplaced.to_owned(),
+                };
+                segments[at] = &named;
+                let path = segments.join("/");
+                // What is made under this name has it from then on.
+                let makes = method == "POST" && (path.starts_with("/role/") || path.starts_with("/tenant_assign/"));
+                for (who, token) in &tokens {
+                    let well_formed = asked(method, &path, body.as_ref());
+                    let malformed = request(method, &path).json(&json!({"x": 1}));
+                    let stale = well_formed.clone().header("If-Match", "\"0\"");
+                    for (asked, is_refused) in [(malformed, body.is_some()), (stale, true), (well_formed, false)] {
+                        if *who == "root" && makes && !is_refused {
+                            continue;
+                        }
+                        let answer = managed.served.ask(&asked.bearer(token));
+                        let text = serde_json::to_string(&managed.take_events()).unwrap();
+                        assert!(!text.contains(misplaced), "{method} {path} {}: {text}", answer.status);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who is refused before anything is done is told to the audit with all that there is of what the call names.
+#[test]
+fn what_a_refused_call_names_is_in_its_event_where_it_is_there() {
+    let managed = Managed::start();
+    let (nobody, root) = (managed.token("nobody"), managed.token("root"));
+    let secrets = managed.root("GET", "/client/billing/secret").json();
+    let secret = secrets["data"][0]["_id"].as_str().unwrap();
+    managed.take_events();
+    let of_billing = "seacatauth:client:billing";
+    for (method, path, target) in [
+        ("DELETE", "/client/billing".to_owned(), None),
+        ("DELETE", format!("/client/billing/secret/{secret}"), Some(secret)),
+        ("POST", format!("/tenant_assign/{of_billing}/acme"), Some("acme")),
+        ("POST", format!("/tenant_assign/{of_billing}/bolt"), None),
+        ("POST", format!("/role_assign/{of_billing}/*/superuser"), Some("*/superuser")),
+        ("DELETE", format!("/role_assign/{of_billing}/acme/nothing"), None),
+    ] {
+        for (token, if_match) in [(&nobody, "*"), (&root, "\"0\"")] {
+            managed.send(&request(method, &path).header("If-Match", if_match).bearer(token));
+            let events = managed.take_events();
+            let [event] = &events[..] else { panic!("{events:?}") };
+            assert_eq!(
+                (&event["client_id"], event["outcome"].as_str()),
+                (&json!("billing"), Some("refused")),
+                "{event}"
+            );
+            assert_eq!(event.get("target").and_then(Value::as_str), target, "{event}");
+        }
+    }
+}
+
 #[test]
 fn what_has_expired_does_not_count() {
     let config = Config::default().with_client_credentials_grant_expiration(std::time::Duration::from_secs(1)).unwrap();

@@ -12,6 +12,7 @@ mod common;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -20,9 +21,9 @@ use client_credentials::{
     AnyClientRegistry, AnyTokenIssuer, AnyTokenStore, AuthorizationServer, BackendError, Client, ClientId,
     ClientRegistry, ClientStore, Config, JwtIssuer, MemoryCounters, MemoryStore, OPENAPI, OpaqueIssuer, Provisioning,
     Quota, Quotas, Registered, Role, RoleId, SigningAlgorithm, SigningKey, Stores, TenantName, Throttle, Updated,
-    Version,
+    Version, handle_management_request, now,
 };
-use common::{Answer, Asked, SECRET, Served, basic, post, request, stores};
+use common::{Answer, Asked, SECRET, Served, basic, block_on, post, request, stores};
 use serde_json::{Value, json};
 
 const TOKEN_ENDPOINT: &str = "/openidconnect/token";
@@ -217,7 +218,7 @@ impl Described {
         let other = |issuer| Served::start(AuthorizationServer::new(stores(store.clone()), issuer, Config::default()));
         let jwt = other(AnyTokenIssuer::new(JwtIssuer::new("https://auth.example.com", key)));
         let elsewhere = other(AnyTokenIssuer::new(OpaqueIssuer::new(MemoryStore::default())));
-        let few = Config::default().with_max_failures_per_client(1);
+        let few = Config::default().with_max_failures_per_client(1).with_max_failures_per_source(1);
         let limited = AuthorizationServer::new(stores(store.clone()), issuer(), few).with_throttle(Throttle::default());
         let quotas = Quotas::default().with_default(Quota::per_day(1).unwrap());
         let limited = Served::start(limited.with_quotas(quotas, MemoryCounters::default()));
@@ -544,6 +545,13 @@ fn common_errors(described: &Described, operation: &Operation) {
     described.asked(id, &asked(&path).bearer("unknown"), 401);
     described.asked(id, &as_root().bearer(&described.root), 400);
     described.asked(id, &as_root().method("PATCH"), 405);
+    // Without a token, from where somebody was without one just now.
+    let mut anonymous = (0..10).map(|_| {
+        let request = asked(&path);
+        let request = request.request_at(now()).source(IpAddr::from([192, 0, 2, 1]));
+        Answer::of(&block_on(handle_management_request(&*described.limited.server, &request)))
+    });
+    described.documented(operation, &anonymous.find(|answer| answer.status == 429).unwrap());
     let mut needed = BTreeSet::new();
     for tenant in ["acme", "*"] {
         let path = filled(&operation.path.replace("{tenant}", tenant), None);

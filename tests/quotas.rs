@@ -136,7 +136,9 @@ fn the_least_left_wins_and_the_policies_stay() {
     is_left(&granted, policies, &format!("\"tenant:bolt\";r=0;t={day}"));
     let refused = ask("basic", BOTH);
     assert_eq!(refused.status, 429);
-    is_left(&refused, policies, "\"client\";r=0;t=3000");
+    // Nothing is left of two: the one that lasts longer says when there is something again.
+    is_left(&refused, policies, &format!("\"tenant:bolt\";r=0;t={day}"));
+    assert_eq!(limits(&refused)[2], Some(&*day.to_string()));
 }
 
 #[test]

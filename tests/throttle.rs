@@ -24,9 +24,10 @@ use std::{
 use client_credentials::{
     Admitted, AnyTokenIssuer, Attempt, AuthorizationServer, BackendError, Client, ClientStore, Config, CounterKey,
     CounterStore, FailureLimit, MemoryCounters, MemoryStore, OpaqueIssuer, Request, Source, Taken, Throttle,
-    handle_introspection_request, handle_revocation_request, handle_token_request, time::OffsetDateTime,
+    handle_introspection_request, handle_management_request, handle_revocation_request, handle_token_request,
+    time::OffsetDateTime,
 };
-use common::{Answer, Asked, Events, SECRET, Server, basic, block_on, endpoints, post, serve, store, stores};
+use common::{Answer, Asked, Events, SECRET, Server, basic, block_on, endpoints, post, request, serve, store, stores};
 
 const GRANT: &str = "grant_type=client_credentials";
 
@@ -361,6 +362,29 @@ fn at_the_other_endpoints_too() {
     revoke(&malformed).refused(400, "invalid_request");
     for answer in [introspect(&anonymous), revoke(&malformed), introspect(&bearer)] {
         answer.refused(429, "temporarily_unavailable");
+    }
+}
+
+#[test]
+fn at_the_management_endpoint_too() {
+    let twice = request("GET", "/client").bearer("a").bearer("b");
+    for (asked, status) in [(request("GET", "/client"), 401), (twice, 400), (request("GET", "/nothing"), 404)] {
+        let events = Events::default();
+        let server = server(few(), Throttle::default()).with_audit_sink(events.clone());
+        let at = At(&server, "192.0.2.1", 0.0);
+        let ask = |asked: &Asked| Answer::of(&block_on(handle_management_request(&server, &at.request(asked))));
+        for _ in 0..5 {
+            assert_eq!(ask(&asked).status, status);
+        }
+        for _ in 0..50 {
+            let refused = ask(&asked);
+            refused.refused(429, "temporarily_unavailable");
+            assert_eq!(refused.header("retry-after"), Some("1"));
+        }
+        // A token that somebody presents is looked at all the same.
+        ask(&request("GET", "/client").bearer("a")).refused(401, "invalid_token");
+        let told: Vec<_> = events.0.lock().unwrap().iter().map(|event| event["action"].clone()).collect();
+        assert_eq!(told, [["manage"; 4].as_slice(), &["throttle", "manage", "manage"]].concat());
     }
 }
 

@@ -1,6 +1,6 @@
 use time::OffsetDateTime;
 
-use super::Administrator;
+use super::{Administrator, Subject, Target};
 use crate::{
     AccessToken, AuditAction, Authorization, Claims, ClientId, ClientRegistry, Error, Scope, TenantName, TokenHash,
     TokenStore, observe,
@@ -32,8 +32,12 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         expires_at: Option<OffsetDateTime>,
     ) -> Result<(AccessToken, Claims), Error> {
         let token = AccessToken::generate(self.server.random())?;
+        let id = token.hash();
+        let subject = Subject::new(AuditAction::CreateApiKey, client_id).with_target(Target::ApiKey(&id));
+        // It is no caller who has named it.
+        subject.found_target();
         let create = async {
-            let (client, _) = self.find(client_id).await?;
+            let (client, _) = self.find(client_id, &subject).await?;
             self.may_touch(&client)?;
             if label.len() > LABEL_LEN || label.chars().any(char::is_control) {
                 return Err(Error::WrongParameter("label", "a text of one line and at most 256 bytes is expected"));
@@ -65,8 +69,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             observe::store("insert", self.server.store().insert(token.hash(), claims.clone())).await?;
             Ok(claims)
         };
-        let id = token.hash().to_text();
-        let claims = self.recorded(AuditAction::CreateApiKey, Some(client_id), Some(&id), create).await?;
+        let claims = self.recorded(&subject, create).await?;
         Ok((token, claims))
     }
 
@@ -75,11 +78,15 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client.
     pub async fn api_keys(&self, client_id: &ClientId) -> Result<Vec<(TokenHash, Claims)>, Error> {
-        self.recorded(AuditAction::ListApiKeys, Some(client_id), None, self.find_api_keys(client_id)).await
+        let subject = Subject::new(AuditAction::ListApiKeys, client_id);
+        let list = async {
+            self.find(client_id, &subject).await?;
+            self.find_api_keys(client_id).await
+        };
+        self.recorded(&subject, list).await
     }
 
     async fn find_api_keys(&self, client_id: &ClientId) -> Result<Vec<(TokenHash, Claims)>, Error> {
-        self.find(client_id).await?;
         let mut keys = observe::store("list_tokens", self.server.store().list_tokens(client_id, self.now)).await?;
         keys.retain(|(_, claims)| claims.api_key_label().is_some());
         keys.sort_by_key(|(hash, claims)| (std::cmp::Reverse(claims.issued_at()), *hash));
@@ -91,29 +98,24 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client or key.
     pub async fn revoke_api_key(&self, client_id: &ClientId, id: Option<&TokenHash>) -> Result<(), Error> {
-        let Some(id) = id else {
-            let revoke = async {
-                self.may_touch(&self.find(client_id).await?.0)?;
-                for (hash, _) in self.find_api_keys(client_id).await? {
-                    observe::store("revoke", self.server.store().revoke(&hash)).await?;
-                }
-                Ok(())
-            };
-            return self.recorded(AuditAction::RevokeApiKey, Some(client_id), None, revoke).await;
-        };
-        let found = async {
-            self.may_touch(&self.find(client_id).await?.0)?;
-            let found = observe::store("find", self.server.store().find(id)).await?;
-            let is_its = |claims: &Claims| claims.client_id() == client_id && claims.api_key_label().is_some();
-            if found.is_some_and(|claims| is_its(&claims)) { Ok(()) } else { Err(Error::NotFound("API key")) }
-        };
-        // Only one that is there is named: what was asked for may be the key itself in the wrong place.
-        let refused = |cause| self.refused(AuditAction::RevokeApiKey, Some(client_id), None, cause);
-        found.await.map_err(refused)?;
+        let subject = Subject::new(AuditAction::RevokeApiKey, client_id).with_target(id.map(Target::ApiKey));
+        let store = self.server.store();
         let revoke = async {
-            let revoked = observe::store("revoke", self.server.store().revoke(id)).await?;
+            self.may_touch(&self.find(client_id, &subject).await?.0)?;
+            let Some(id) = id else {
+                for (hash, _) in self.find_api_keys(client_id).await? {
+                    observe::store("revoke", store.revoke(&hash)).await?;
+                }
+                return Ok(());
+            };
+            let found = observe::store("find", store.find(id)).await?;
+            let is_its = |claims: &Claims| claims.client_id() == client_id && claims.api_key_label().is_some();
+            found.filter(is_its).ok_or(Error::NotFound("API key"))?;
+            // Only one that is there is named: what was asked for may be the key itself in the wrong place.
+            subject.found_target();
+            let revoked = observe::store("revoke", store.revoke(id)).await?;
             if revoked { Ok(()) } else { Err(Error::NotFound("API key")) }
         };
-        self.recorded(AuditAction::RevokeApiKey, Some(client_id), Some(&id.to_text()), revoke).await
+        self.recorded(&subject, revoke).await
     }
 }

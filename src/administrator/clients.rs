@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use super::Administrator;
+use super::{Administrator, Subject};
 use crate::{
     AuditAction, BackendError, Client, ClientBuilder, ClientId, ClientRegistry, ClientSecret, ClientSecretHash, Error,
     Registered, TokenStore, Version, observe,
@@ -15,7 +15,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     pub async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), Error> {
         let list =
             async { Ok(observe::store("list_clients", self.server.store().list_clients(filter, skip, most)).await?) };
-        self.recorded(AuditAction::ListClients, None, None, list).await
+        self.recorded(&Subject::new(AuditAction::ListClients, None), list).await
     }
 
     /// A client, and the version to update it by.
@@ -23,7 +23,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is none.
     pub async fn client(&self, client_id: &ClientId) -> Result<(Client, Version), Error> {
-        self.recorded(AuditAction::ReadClient, Some(client_id), None, self.find(client_id)).await
+        let subject = Subject::new(AuditAction::ReadClient, client_id);
+        self.recorded(&subject, self.find(client_id, &subject)).await
     }
 
     /// Registers a client with a new secret, which is known to nobody but who gets it here. It expires as the configuration says.
@@ -49,7 +50,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 Registered::Exists => Err(Error::AlreadyExists("client")),
             }
         };
-        self.recorded(AuditAction::CreateClient, client_id.as_ref(), None, register).await
+        self.recorded(&Subject::new(AuditAction::CreateClient, client_id.as_ref()), register).await
     }
 
     /// An identifier for a new client.
@@ -78,6 +79,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         version: Option<Version>,
         change: impl Fn(ClientBuilder) -> Result<ClientBuilder, Error>,
     ) -> Result<Version, Error> {
+        let subject = Subject::new(AuditAction::UpdateClient, client_id);
         let update = async {
             let change = |client: Client| {
                 self.may_touch(&client)?;
@@ -85,9 +87,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 client.check_scopes()?;
                 Ok(client.into_builder())
             };
-            Ok(self.change(client_id, version, change).await?.1)
+            Ok(self.change(client_id, &subject, version, change).await?.1)
         };
-        self.recorded(AuditAction::UpdateClient, Some(client_id), None, update).await
+        self.recorded(&subject, update).await
     }
 
     /// Ends all tokens of a client that are out, of whatever kind, and its API keys: those that were issued before this call began.
@@ -100,11 +102,12 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client. When the store fails, tokens may still stand: ask again.
     pub async fn revoke_tokens(&self, client_id: &ClientId) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::RevokeTokens, client_id);
         let revoke = async {
-            self.may_touch(&self.find(client_id).await?.0)?;
+            self.may_touch(&self.find(client_id, &subject).await?.0)?;
             Ok(observe::store("revoke_all", self.server.store().revoke_all(client_id, self.now)).await?)
         };
-        self.recorded(AuditAction::RevokeTokens, Some(client_id), None, revoke).await
+        self.recorded(&subject, revoke).await
     }
 
     /// Deletes a client. Its tokens and API keys end with it.
@@ -112,8 +115,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is none. When the store fails, the client or its tokens may still be there: ask again.
     pub async fn delete_client(&self, client_id: &ClientId) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::DeleteClient, client_id);
         let delete = async {
-            self.may_touch(&self.find(client_id).await?.0)?;
+            self.may_touch(&self.find(client_id, &subject).await?.0)?;
             let store = self.server.store();
             // The tokens first: where a later step fails, the client is still there to be deleted again.
             store.revoke_all(client_id, self.now).await?;
@@ -123,7 +127,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             // And those of requests that came in between.
             Ok(store.revoke_all(client_id, self.now.saturating_add(elapsed(self.begun))).await?)
         };
-        self.recorded(AuditAction::DeleteClient, Some(client_id), None, delete).await
+        self.recorded(&subject, delete).await
     }
 }
 

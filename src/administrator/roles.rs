@@ -1,4 +1,4 @@
-use super::Administrator;
+use super::{Administrator, Subject, Target};
 use crate::{
     AuditAction, Client, ClientId, ClientRegistry, Error, Role, RoleId, TenantName, TokenStore, access::is_resource_id,
     observe,
@@ -12,14 +12,17 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// When there is no such client, or its roles in the tenant give what governs this server and this administrator does not
     /// hold.
     pub async fn assign_tenant(&self, client_id: &ClientId, tenant: &TenantName) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::AssignTenant, client_id).with_target(Target::Tenant(tenant));
         let assign = async {
             let change = |client: Client| {
+                // It is one from now on.
+                subject.found_target();
                 self.may_open(&client, tenant)?;
                 Ok(client.into_builder().tenant(tenant.as_str()))
             };
-            self.change(client_id, None, change).await.map(drop)
+            self.change(client_id, &subject, None, change).await.map(drop)
         };
-        self.recorded(AuditAction::AssignTenant, Some(client_id), Some(tenant.as_str()), assign).await
+        self.recorded(&subject, assign).await
     }
 
     /// Whether this administrator may give what the client's roles in a tenant give, which is nothing without the tenant.
@@ -33,15 +36,17 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client, or the tenant was not assigned to it.
     pub async fn unassign_tenant(&self, client_id: &ClientId, tenant: &TenantName) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::UnassignTenant, client_id).with_target(Target::Tenant(tenant));
         let unassign = async {
             let change = |client: Client| {
                 client.assigned(tenant.as_str()).ok_or(Error::NotFound("tenant"))?;
+                subject.found_target();
                 self.may_open(&client, tenant)?;
                 Ok(client.into_builder().without_tenant(tenant.as_str()))
             };
-            self.change(client_id, None, change).await.map(drop)
+            self.change(client_id, &subject, None, change).await.map(drop)
         };
-        self.recorded(AuditAction::UnassignTenant, Some(client_id), Some(tenant.as_str()), unassign).await
+        self.recorded(&subject, unassign).await
     }
 
     /// Assigns a role to a client's credentials.
@@ -49,13 +54,15 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client or role, or the role gives what governs this server and this administrator does not hold.
     pub async fn assign_role(&self, client_id: &ClientId, id: &RoleId) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::AssignRole, client_id).with_target(Target::Role(id));
         let assign = async {
             let role = self.defined_role(id).await?;
+            subject.found_target();
             self.may_give(role.resources(), id.tenant())?;
             let change = |client: Client| Ok(client.into_builder().role(role.clone()));
-            self.change(client_id, None, change).await.map(drop)
+            self.change(client_id, &subject, None, change).await.map(drop)
         };
-        self.recorded(AuditAction::AssignRole, Some(client_id), Some(id.as_str()), assign).await
+        self.recorded(&subject, assign).await
     }
 
     /// Takes a role from a client's credentials. Tokens that are out go on until they expire; API keys give no more than is left.
@@ -63,15 +70,17 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client, or the role was not assigned to it.
     pub async fn unassign_role(&self, client_id: &ClientId, id: &RoleId) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::UnassignRole, client_id).with_target(Target::Role(id));
         let unassign = async {
             let change = |client: Client| {
                 let held = client.roles().iter().find(|role| role.id() == id).ok_or(Error::NotFound("role"))?;
+                subject.found_target();
                 self.may_give(held.resources(), id.tenant())?;
                 Ok(client.into_builder().without_role(id.as_str()))
             };
-            self.change(client_id, None, change).await.map(drop)
+            self.change(client_id, &subject, None, change).await.map(drop)
         };
-        self.recorded(AuditAction::UnassignRole, Some(client_id), Some(id.as_str()), unassign).await
+        self.recorded(&subject, unassign).await
     }
 
     /// The definition of a role.
@@ -79,7 +88,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is none.
     pub async fn role(&self, id: &RoleId) -> Result<Role, Error> {
-        self.recorded(AuditAction::ReadRole, None, Some(id.as_str()), self.defined_role(id)).await
+        let subject = Subject::new(AuditAction::ReadRole, None).with_target(Target::Role(id));
+        self.recorded(&subject, self.defined_role(id)).await
     }
 
     /// Defines a role that is not defined yet. Where two do so at the same time, the later definition stands.
@@ -87,14 +97,15 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When it is, or it would give what governs this server and this administrator does not hold.
     pub async fn create_role(&self, role: Role) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::CreateRole, None).with_target(Target::Role(role.id()));
         let create = async {
             match self.defined_role(role.id()).await {
                 Ok(_) => Err(Error::AlreadyExists("role")),
-                Err(Error::NotFound(_)) => self.define(&role).await,
+                Err(Error::NotFound(_)) => self.define(&role, &subject).await,
                 Err(error) => Err(error),
             }
         };
-        self.recorded(AuditAction::CreateRole, None, Some(role.id().as_str()), create).await
+        self.recorded(&subject, create).await
     }
 
     /// Replaces the definition of a role. Whoever has the role has the new resources from the next token on.
@@ -102,15 +113,16 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is none, as for [`create_role`](Self::create_role), and for the built-in [`Role::superuser`].
     pub async fn update_role(&self, role: Role) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::UpdateRole, None).with_target(Target::Role(role.id()));
         let update = async {
             let before = self.defined_role(role.id()).await?;
             self.may_give(before.resources(), role.id().tenant())?;
-            self.define(&role).await
+            self.define(&role, &subject).await
         };
-        self.recorded(AuditAction::UpdateRole, None, Some(role.id().as_str()), update).await
+        self.recorded(&subject, update).await
     }
 
-    async fn define(&self, role: &Role) -> Result<(), Error> {
+    async fn define(&self, role: &Role, subject: &Subject<'_>) -> Result<(), Error> {
         not_built_in(role.id())?;
         if !role.resources().iter().all(is_resource_id) {
             return Err(Error::WrongParameter(
@@ -119,6 +131,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             ));
         }
         self.may_give(role.resources(), role.id().tenant())?;
+        // It is one from now on.
+        subject.found_target();
         Ok(observe::store("define_role", self.server.store().define_role(role.clone())).await?)
     }
 
@@ -127,14 +141,16 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is none, and for the built-in [`Role::superuser`].
     pub async fn delete_role(&self, id: &RoleId) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::DeleteRole, None).with_target(Target::Role(id));
         let delete = async {
             not_built_in(id)?;
             let before = self.defined_role(id).await?;
+            subject.found_target();
             self.may_give(before.resources(), id.tenant())?;
             let deleted = observe::store("delete_role", self.server.store().delete_role(id)).await?;
             if deleted { Ok(()) } else { Err(Error::NotFound("role")) }
         };
-        self.recorded(AuditAction::DeleteRole, None, Some(id.as_str()), delete).await
+        self.recorded(&subject, delete).await
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Administrator;
+use super::{Administrator, Subject, Target, secret};
 use crate::{
     AuditAction, Client, ClientId, ClientRegistry, ClientSecret, ClientSecretHash, Error, StoredSecret, TokenStore,
 };
@@ -19,6 +19,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         client_id: &ClientId,
         overlap: Option<Duration>,
     ) -> Result<(ClientSecret, StoredSecret), Error> {
+        let subject = Subject::new(AuditAction::ResetSecret, client_id);
         let reset = async {
             let random = self.server.random();
             let secret = ClientSecret::generate(random)?;
@@ -34,11 +35,11 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 };
                 Ok(client.into_builder().client_secrets([self.new_secret(hash)].into_iter().chain(old)))
             };
-            let (client, _) = self.change(client_id, None, change).await?;
+            let (client, _) = self.change(client_id, &subject, None, change).await?;
             let stored = client.client_secrets().first().cloned().ok_or(Error::NotFound("secret"))?;
             Ok((secret, stored))
         };
-        self.recorded(AuditAction::ResetSecret, Some(client_id), None, reset).await
+        self.recorded(&subject, reset).await
     }
 
     /// The live secrets of a client, none of them to end later than after `overlap`.
@@ -58,8 +59,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client.
     pub async fn secrets(&self, client_id: &ClientId) -> Result<Vec<StoredSecret>, Error> {
-        let list = async { Ok(self.find(client_id).await?.0.client_secrets().to_vec()) };
-        self.recorded(AuditAction::ListSecrets, Some(client_id), None, list).await
+        let subject = Subject::new(AuditAction::ListSecrets, client_id);
+        let list = async { Ok(self.find(client_id, &subject).await?.0.client_secrets().to_vec()) };
+        self.recorded(&subject, list).await
     }
 
     /// Ends a secret of a client by its [id](StoredSecret::id), or all of them when that is `None`: then the client cannot
@@ -68,19 +70,21 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When there is no such client or secret.
     pub async fn retire_secret(&self, client_id: &ClientId, secret_id: Option<&str>) -> Result<(), Error> {
+        let subject = Subject::new(AuditAction::RetireSecret, client_id).with_target(secret_id.map(Target::Secret));
         let retire = async {
             let change = |client: Client| {
                 self.may_touch(&client)?;
+                if let Some(id) = secret_id {
+                    secret(&client, id).ok_or(Error::NotFound("secret"))?;
+                    subject.found_target();
+                }
                 let stays = |secret: &&StoredSecret| secret_id.is_some_and(|id| secret.id() != id);
                 let staying: Vec<_> = client.client_secrets().iter().filter(stays).cloned().collect();
-                if secret_id.is_some() && staying.len() == client.client_secrets().len() {
-                    return Err(Error::NotFound("secret"));
-                }
                 Ok(client.into_builder().client_secrets(staying))
             };
-            self.change(client_id, None, change).await.map(drop)
+            self.change(client_id, &subject, None, change).await.map(drop)
         };
-        self.recorded(AuditAction::RetireSecret, Some(client_id), secret_id, retire).await
+        self.recorded(&subject, retire).await
     }
 
     /// A secret that was made now, and expires as the configuration says.

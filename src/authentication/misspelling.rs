@@ -63,7 +63,7 @@ fn meant(
     let presented = authentication.client_secret();
     let meant = match misspelling {
         Misspelling::NotEncoded => encoded(authentication, request)?,
-        Misspelling::PlusNotEncoded => decoded(&Zeroizing::new(encoded(authentication, request)?.replace('+', "%2B")))?,
+        Misspelling::PlusNotEncoded => decoded(&with_plus_encoded(&encoded(authentication, request)?))?,
         Misspelling::EncodedTwice => decoded(presented)?,
         Misspelling::SpacesAround => presented.trim().to_owned().into(),
         Misspelling::Quoted => {
@@ -100,6 +100,19 @@ fn encoded(authentication: &ClientAuthentication<'_>, request: &Request<'_>) -> 
             form::pairs(form).find(|(name, _)| *name == "client_secret").map(|(_, value)| value.to_owned().into())
         }
     }
+}
+
+/// The same with each plus sign encoded.
+fn with_plus_encoded(encoded: &str) -> Zeroizing<String> {
+    // With room for nothing but plus signs from the start, so that growing leaves no copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(encoded.len().saturating_mul(3)));
+    for char in encoded.chars() {
+        match char {
+            '+' => text.push_str("%2B"),
+            char => text.push(char),
+        }
+    }
+    text
 }
 
 fn decoded(encoded: &str) -> Option<Zeroizing<String>> {

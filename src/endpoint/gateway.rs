@@ -72,7 +72,7 @@ use crate::{
 /// with `path_override`: a `path_prefix` has the query of the caller after it. What a caller has sent must not get into the query
 /// unless it is encoded, since it could add an `audience` there. And nobody but the gateway may reach the API.
 ///
-/// Each refusal is an [`AuditEvent`].
+/// Each refusal is an [`AuditEvent`], but for those of calls without a token, which are nothing unusual here.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -137,8 +137,11 @@ fn refuse<S, T>(
     cause: Error,
     required: &Requirements,
 ) -> Reply {
-    let event = AuditEvent::of_request(request, AuditAction::CallApi);
-    server.record(AuditEvent { actor, cause: Some(&cause), ..event });
+    // Whoever calls an API for the first time may do so without a token, to see what it wants (RFC 6750 §3).
+    if !matches!(cause, Error::NoToken) {
+        let event = AuditEvent::of_request(request, AuditAction::CallApi);
+        server.record(AuditEvent { actor, cause: Some(&cause), ..event });
+    }
     match cause {
         // No gateway passes a 400 on.
         Error::MalformedToken => required.refuse(Error::InvalidToken, server.config()).because(cause),

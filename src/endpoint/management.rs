@@ -13,14 +13,15 @@ use precondition::Precondition;
 use super::Endpoint;
 use crate::{
     Administrator, AuditAction, AuthorizationServer, ClientRegistry, Error, Reply, Request, TokenStore, TokenVerifier,
-    authentication::bearer, observe,
+    administrator::Subject, authentication::bearer, observe,
 };
 
 /// Answers a call of the management API. There is always a reply.
 ///
 /// Nothing is reachable without a bearer token of this very server, an access token or an API key, that holds the resource of
 /// the call (RFC 6750); `authz:superuser` passes everywhere. Each change and each refusal is an
-/// [`AuditEvent`](crate::AuditEvent).
+/// [`AuditEvent`](crate::AuditEvent); requests for no path of these, and those without a bearer token or with a malformed one, count
+/// for their source, which has to wait after too many of them, as [`Throttle`](crate::Throttle) says.
 ///
 /// | call | needs the resource | answers |
 /// | --- | --- | --- |
@@ -93,25 +94,50 @@ where
     }
     // Which calls there are is no secret, and who has the wrong address is not to look for a wrong token.
     if let Err(cause @ Error::NotFound("path")) = call {
-        server.record_refusal(request, AuditAction::Manage, None, &cause);
-        return Err(cause);
+        return Err(refuse_unauthenticated(server, request, cause).await);
     }
     let token = async {
         let token = bearer::token(request.authorization, config)?;
         server.check_administrator(token, now).await?.ok_or(Error::InvalidToken)
     };
-    let claims = token.await.inspect_err(|cause| server.record_refusal(request, AuditAction::Manage, None, cause))?;
+    let claims = match token.await {
+        Ok(claims) => claims,
+        Err(cause) => return Err(refuse_unauthenticated(server, request, cause).await),
+    };
     observe::client(claims.client_id().as_str());
     let administrator =
         Administrator::of_token(server, claims.client_id().as_str(), claims.authorization(), now, begun)
             .with_source(request.source);
 
-    let call = call.map_err(|cause| administrator.refused(AuditAction::Manage, None, None, cause))?;
-    let refused = |cause| administrator.refused(call.action(), call.client_id(), call.target().as_deref(), cause);
+    let call = match call {
+        Ok(call) => call,
+        Err(cause) => return Err(administrator.refused(&Subject::new(AuditAction::Manage, None), cause).await),
+    };
     let (resource, tenant) = call.needs();
-    administrator.needs(resource, tenant).map_err(refused)?;
-    match Precondition::of(&administrator, &call, request).await.map_err(refused)? {
-        Precondition::Holds(only) => call.run(&administrator, request, config, only).await,
-        Precondition::NotModified(etag) => Ok(Reply::not_modified(etag)),
+    let precondition = async {
+        administrator.needs(resource, tenant)?;
+        Precondition::of(&administrator, &call, request).await
+    };
+    match precondition.await {
+        Ok(Precondition::Holds(only)) => call.run(&administrator, request, config, only).await,
+        Ok(Precondition::NotModified(etag)) => Ok(Reply::not_modified(etag)),
+        Err(cause) => Err(administrator.refused(&call.subject(), cause).await),
     }
+}
+
+/// What a request is refused for that came without a token that counts, and its event. One that has no token at all counts for its
+/// source, or it would be a line of the audit each time.
+async fn refuse_unauthenticated<S, T>(
+    server: &AuthorizationServer<S, T>,
+    request: &Request<'_>,
+    cause: Error,
+) -> Error {
+    let cause = match cause {
+        Error::NotFound(_) | Error::NoToken | Error::MalformedToken => {
+            server.count_unauthenticated(cause, request).await
+        }
+        cause => cause,
+    };
+    server.record_refusal(request, AuditAction::Manage, None, &cause);
+    cause
 }

@@ -11,7 +11,7 @@ impl<S, T> AuthorizationServer<S, T> {
         let Some((quotas, counters)) = self.quotas() else { return Ok(None) };
         let now = claims.issued_at();
         let (mut tightest, mut taken): (Option<Left<'_>>, _) = (None, 0);
-        for (key, quota) in quotas.of(claims) {
+        for (key, quota) in quotas.latest_first(claims) {
             let most = if quotas.monitor_only { u64::MAX } else { quota.tokens };
             let refused = match counters.take(key, most, now, quota.ends_at(now)).await {
                 Ok(Taken::Granted { count, is_highest }) => {
@@ -75,7 +75,7 @@ impl<S, T> AuthorizationServer<S, T> {
 
 /// Gives back the first `taken`. Where that fails, they stay counted until the window ends.
 async fn give_back(quotas: &Quotas, counters: &AnyCounterStore, claims: &Claims, taken: usize) {
-    for (key, quota) in quotas.of(claims).take(taken) {
+    for (key, quota) in quotas.latest_first(claims).take(taken) {
         let _ = counters.give_back(key, quota.ends_at(claims.issued_at())).await;
     }
 }

@@ -4,7 +4,9 @@ use super::{
 };
 use crate::{
     Administrator, AuditAction, Client, ClientId, ClientRegistry, Config, Error, Reply, Request, Role, RoleId,
-    StoredSecret, TenantName, TokenHash, TokenStore, Version, form,
+    StoredSecret, TenantName, TokenHash, TokenStore, Version,
+    administrator::{Subject, Target},
+    form,
 };
 
 /// A call, with all that its path says.
@@ -223,19 +225,20 @@ impl Call {
         }
     }
 
-    /// What else it is about, for the audit.
-    pub(super) fn target(&self) -> Option<String> {
-        match self {
-            Self::ReadSecret(_, id) | Self::RetireSecret(_, id) => Some(id.clone()),
-            Self::AssignTenant(_, tenant) | Self::UnassignTenant(_, tenant) => Some(tenant.to_string()),
+    /// What it is about, for the audit.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        let target = match self {
+            Self::ReadSecret(_, id) | Self::RetireSecret(_, id) => Some(Target::Secret(id)),
+            Self::AssignTenant(_, tenant) | Self::UnassignTenant(_, tenant) => Some(Target::Tenant(tenant)),
             Self::AssignRole(_, role)
             | Self::UnassignRole(_, role)
             | Self::ReadRole(role)
             | Self::CreateRole(role)
             | Self::UpdateRole(role)
-            | Self::DeleteRole(role) => Some(role.to_string()),
+            | Self::DeleteRole(role) => Some(Target::Role(role)),
             _ => None,
-        }
+        };
+        Subject::new(self.action(), self.client_id()).with_target(target)
     }
 
     /// Does it. `only` is the version that the client has to be of.
@@ -249,21 +252,21 @@ impl Call {
     where
         S: ClientRegistry + TokenStore,
     {
-        let refused = |cause| administrator.refused(self.action(), self.client_id(), self.target().as_deref(), cause);
         // What has not come whole is not acted on, even if the call takes no body.
         if let Err(cause @ Error::IncompleteBody) = request.body_up_to(config.max_body_bytes()) {
-            return Err(refused(cause));
+            return self.or_refused(administrator, Err(cause)).await;
         }
         match self {
             Self::ListClients => {
-                let page = input::page(request, config).map_err(refused)?;
+                let page = self.or_refused(administrator, input::page(request, config)).await?;
                 let (clients, count) = administrator.list_clients(&page.filter, page.skip, page.most).await?;
                 return Ok(document::list(clients.iter().map(document::Client::of), count));
             }
             Self::CreateClient => {
-                let (preferred, metadata) = input::new_client(request, config).map_err(refused)?;
+                let (preferred, metadata) = self.or_refused(administrator, input::new_client(request, config)).await?;
                 let client_id = preferred.map_or_else(|| administrator.new_client_id(), Ok)?;
-                let client = metadata.apply(Client::builder(client_id.as_str())).map_err(refused)?;
+                let client =
+                    self.or_refused(administrator, metadata.apply(Client::builder(client_id.as_str()))).await?;
                 let (client, secret) = administrator.create_client(client).await?;
                 let location = format!("client/{}", client.client_id());
                 let created = Reply::json(201, &document::Client::of(&client).with_secret(&secret));
@@ -275,12 +278,12 @@ impl Call {
                 return Ok(Reply::json(200, &client).with("ETag", document::etag(version)));
             }
             Self::UpdateClient(client_id) => {
-                let metadata = input::metadata(request, config).map_err(refused)?;
+                let metadata = self.or_refused(administrator, input::metadata(request, config)).await?;
                 administrator.update(client_id, only, |client| metadata.apply(client)).await?;
             }
             Self::DeleteClient(client_id) => administrator.delete_client(client_id).await?,
             Self::ResetSecret(client_id) => {
-                let overlap = input::overlap(request, config).map_err(refused)?;
+                let overlap = self.or_refused(administrator, input::overlap(request, config)).await?;
                 let (secret, stored) = administrator.reset_secret(client_id, overlap).await?;
                 return Ok(Reply::json(200, &document::NewSecret::of(&secret, &stored)));
             }
@@ -294,14 +297,14 @@ impl Call {
             Self::ReadSecret(client_id, id) => {
                 let secrets = administrator.secrets(client_id).await?;
                 let secret = secrets.iter().find(|secret| secret.id() == *id).ok_or(Error::NotFound("secret"));
-                let secret = secret.map_err(refused)?;
+                let secret = self.or_refused(administrator, secret).await?;
                 let last = administrator.last_uses(&[secret.id()]).await?.into_iter().next().flatten();
                 return Ok(Reply::json(200, &Secret::of(secret, last)));
             }
             Self::RetireSecrets(client_id) => administrator.retire_secret(client_id, None).await?,
             Self::RetireSecret(client_id, id) => administrator.retire_secret(client_id, Some(id)).await?,
             Self::CreateApiKey(client_id) => {
-                let asked = input::api_key(request, config).map_err(refused)?;
+                let asked = self.or_refused(administrator, input::api_key(request, config)).await?;
                 let tenant = asked.tenant.as_ref();
                 let created = administrator.create_api_key(client_id, &asked.label, tenant, asked.expires_at);
                 let (token, claims) = created.await?;
@@ -326,16 +329,28 @@ impl Call {
                 return Ok(Reply::json(200, &document::Role::of(&administrator.role(id).await?)));
             }
             Self::CreateRole(id) => {
-                let resources = input::resources(request, config).map_err(refused)?;
+                let resources = self.or_refused(administrator, input::resources(request, config)).await?;
                 administrator.create_role(Role::from_parts(id.clone(), resources)).await?;
             }
             Self::UpdateRole(id) => {
-                let resources = input::resources(request, config).map_err(refused)?;
+                let resources = self.or_refused(administrator, input::resources(request, config)).await?;
                 administrator.update_role(Role::from_parts(id.clone(), resources)).await?;
             }
             Self::DeleteRole(id) => administrator.delete_role(id).await?,
         }
         Ok(document::ok())
+    }
+
+    /// What was asked for, or why it is refused, which is recorded.
+    async fn or_refused<R, S: ClientRegistry, T>(
+        &self,
+        administrator: &Administrator<'_, S, T>,
+        asked: Result<R, Error>,
+    ) -> Result<R, Error> {
+        match asked {
+            Ok(asked) => Ok(asked),
+            Err(cause) => Err(administrator.refused(&self.subject(), cause).await),
+        }
     }
 }
 

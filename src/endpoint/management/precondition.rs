@@ -24,7 +24,7 @@ impl Precondition {
             return Ok(Self::Holds(None));
         }
         let version = match call.client_id() {
-            Some(client_id) => Some(administrator.find(client_id).await?.1),
+            Some(client_id) => Some(administrator.find(client_id, &call.subject()).await?.1),
             None => None,
         };
         let etag = version.map(document::etag);

@@ -94,7 +94,9 @@ pub(super) fn parse(text: &str) -> Option<(Pbkdf2, Vec<u8>)> {
     let [parameters, salt, digest] = three(rest)?;
     let of_django = name.starts_with("pbkdf2_");
     let hmac = match (text.starts_with('$'), name) {
-        (true, "pbkdf2-sha1" | "pbkdf2") | (false, "pbkdf2_sha1") => Hmac::Sha1,
+        (true, "pbkdf2-sha1") | (false, "pbkdf2_sha1") => Hmac::Sha1,
+        // passlib calls it so, and others mean another function by that.
+        (true, "pbkdf2") if !parameters.starts_with("i=") => Hmac::Sha1,
         (true, "pbkdf2-sha256") | (false, "pbkdf2_sha256") => Hmac::Sha256,
         (true, "pbkdf2-sha512") => Hmac::Sha512,
         _ => return None,

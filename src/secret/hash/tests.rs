@@ -72,6 +72,8 @@ fn malformed_texts() {
         "$pbkdf2-sha256$i=1000,l=31$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
         "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU$",
         "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4",
+        "$pbkdf2$i=1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
+        "$pbkdf2$i=1000,l=32$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
         "$pbkdf2-md5$i=1000$c2FsdHNhbHQ$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU",
         "$pbkdf2_sha256$1000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
         "pbkdf2_sha256$i=1000$saltsalt$LCYR8OWKMAH5alYi3r4ErhhCYVRwGPXyPGAKtNpFBYU=",
