@@ -84,17 +84,21 @@ enum Command {
         items: Option<usize>,
     },
     /// Shows a client.
-    Show { client_id: String },
+    Show {
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+    },
     /// Registers a client, and shows its secret once.
     Create {
         /// Its identifier; by default the server makes one.
-        #[arg(long, value_name = "CLIENT_ID")]
+        #[arg(long, value_name = "CLIENT_ID", allow_hyphen_values = true)]
         id: Option<String>,
         #[command(flatten)]
         metadata: Metadata,
     },
     /// Changes a client; what is not given stays as it is.
     Update {
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         #[command(flatten)]
         metadata: Metadata,
@@ -103,9 +107,13 @@ enum Command {
         if_match: Option<String>,
     },
     /// Deletes a client, and with it its opaque tokens and API keys.
-    Delete { client_id: String },
+    Delete {
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+    },
     /// Gives a client a new secret, and shows it once.
     ResetSecret {
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         /// How long the old ones go on, such as `24h`; by default they end at once.
         #[arg(long, value_name = "DURATION")]
@@ -113,19 +121,22 @@ enum Command {
     },
     /// Lists the secrets of a client, without their values.
     Secrets {
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         /// Ends this one instead.
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         retire: Option<String>,
     },
     /// Assigns tenants and roles to a client, tenants first.
     Assign {
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         #[command(flatten)]
         assigned: Assigned,
     },
     /// Takes tenants and roles from a client.
     Unassign {
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         #[command(flatten)]
         assigned: Assigned,
@@ -198,6 +209,7 @@ struct RoleDefinition {
 enum ApiKeyCommand {
     /// Makes an API key, and shows it once.
     Create {
+        #[arg(allow_hyphen_values = true)]
         client_id: String,
         /// How long it counts, such as `180d`, or until when, such as `2030-01-31`.
         #[arg(long, value_name = "EXPIRY")]
@@ -210,9 +222,17 @@ enum ApiKeyCommand {
         label: Option<String>,
     },
     /// Lists the API keys of a client, without their values.
-    List { client_id: String },
+    List {
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+    },
     /// Ends an API key, or all that the client has.
-    Revoke { client_id: String, id: Option<String> },
+    Revoke {
+        #[arg(allow_hyphen_values = true)]
+        client_id: String,
+        #[arg(allow_hyphen_values = true)]
+        id: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {

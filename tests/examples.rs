@@ -259,6 +259,13 @@ fn manage_drives_the_server() {
     assert_eq!((&other["client_secret_expires_at"], &other["seacatauth_credentials"]), (&0.into(), &false.into()));
     let other = other["client_id"].as_str().unwrap();
 
+    // One of 64 generated identifiers begins with a hyphen.
+    assert_eq!(json("create --id -x-y")["client_id"], "-x-y");
+    assert_eq!(json("show -x-y")["client_id"], "-x-y");
+    fails(command("secrets -x-y --retire -HJDc4kxxqCd-DUf"), 1, "secret");
+    fails(command("api-key revoke -x-y -HJDc4kxxqCd-DUf"), 1, "");
+    manage("delete -x-y");
+
     // A version counts once, with its quotation marks or without.
     let shown = manage("show my-client");
     let etag = shown.lines().find_map(|line| line.strip_prefix("ETag ")).unwrap().trim();
