@@ -33,7 +33,9 @@ pub(super) async fn counts_as_failures_do(store: &impl CounterStore) {
     }
 
     // What was counted in short windows, and then the configuration has longer ones, or the other way round.
-    for (before, after) in [(1, 10), (10, 1)] {
+    // At each minute of the longer ones: it must not matter when the store forgets what does not count any more.
+    for (before, after, minute) in (0..10).flat_map(|minute| [(1, 10, minute), (10, 1, minute)]) {
+        let start = start + minute * MINUTE;
         let (id, mut failures) = (unique("client"), Failures::default());
         for (n, second) in [0, 1, 2, 700, 701, 1400, 1401, 1402].into_iter().enumerate() {
             let minutes = if n < 3 { before } else { after };

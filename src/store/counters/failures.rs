@@ -217,6 +217,10 @@ impl Failures {
         if self.blocked_until > now {
             return Attempt::Refused { until: from_milliseconds(self.blocked_until) };
         }
+        // Whether a store has forgotten it by then or not.
+        if now >= self.counts_until() {
+            *self = Self::default();
+        }
         let current = now.div_euclid(limit.window).saturating_mul(limit.window);
         let later = current.saturating_sub(self.window);
         // A clock that is behind counts in the window of one that is ahead. Where another caller's windows begin at other times,

@@ -16,6 +16,9 @@ local kept = redis.call('HMGET', KEYS[1], 'window', 'count', 'previous', 'strike
 local window, count, previous = tonumber(kept[1] or 0), tonumber(kept[2] or 0), tonumber(kept[3] or 0)
 local strikes, blocked_until, length = tonumber(kept[4] or 0), tonumber(kept[5] or 0), tonumber(kept[6] or 0)
 if blocked_until > now then return {0, window, strikes, blocked_until} end
+if now >= math.max(window + 2 * length, blocked_until + strikes * length) then
+  window, count, previous, strikes, blocked_until, length = 0, 0, 0, 0, 0, 0
+end
 local current = math.floor(now / span) * span
 local later = current - window
 if later >= span or later < -1000 * span then
