@@ -207,7 +207,7 @@ impl fmt::Debug for Pool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         future::Future,
         sync::mpsc::{Receiver, Sender, channel},
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     /// A job that starts with a message and waits for one.
-    fn held() -> (impl FnOnce() -> Found + Send + 'static, Receiver<()>, Sender<()>) {
+    pub(in crate::verification) fn held() -> (impl FnOnce() -> Found + Send + 'static, Receiver<()>, Sender<()>) {
         let ((started, starts), (end, ends)) = (channel(), channel());
         let run = move || {
             started.send(()).unwrap();

@@ -4,15 +4,15 @@ use std::{
     net::IpAddr,
     num::NonZeroU32,
     pin::pin,
-    sync::{Mutex, mpsc::channel},
-    task::{Context, Waker},
+    sync::Mutex,
+    task::{Context, Poll, Waker},
 };
 
 use base64::{Engine as _, prelude::*};
 use ring::pbkdf2;
 use time::Duration;
 
-use super::*;
+use super::{pool::tests::held, *};
 use crate::{
     AuditEvent, AuditSink, ClientBuilder, ClientRegistry as _, ClientSecret, ClientStore as _, Config, MemoryStore,
     OpaqueIssuer, RandomSource, Reply, Request, Throttle, TokenEndpointAuthMethod, handle_token_request,
@@ -191,12 +191,7 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
     let server = server.with_verification_threads(1).with_verification_queue(1);
     assert_eq!(mint_at(&server, "a:right", NOW).await.status(), 200);
 
-    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
-    let held = move || {
-        started.send(()).unwrap();
-        ends.recv().unwrap();
-        None
-    };
+    let (held, starts, end) = held();
     let mut running = pin!(server.verification().pool.run("other", None, held));
     let mut waiting = pin!(server.verification().pool.run("another", None, || None));
     let mut context = Context::from_waker(Waker::noop());
@@ -211,7 +206,7 @@ async fn a_full_queue_is_answered_with_503_whoever_asks() {
     }
     assert_eq!(mint_at(&server, "a:right", NOW).await.status(), 200, "what is known does not wait");
     end.send(()).unwrap();
-    assert!(running.await.unwrap().is_none() && waiting.await.unwrap().is_none());
+    assert_eq!((running.await.unwrap(), waiting.await.unwrap()), (Some(7), None));
     assert_eq!(mint_at(&server, "a:wrong", NOW).await.status(), 401);
     let events = events.0.lock().unwrap();
     assert_eq!(events[0], "RequestToken None None failed", "nobody knows yet whether there is such a client");
@@ -223,12 +218,7 @@ async fn who_has_too_many_secrets_verified_at_once_has_failed() {
     let events = Events::default();
     let server = server([client("a").client_secret_hash(slow("right", 5))]).with_audit_sink(events.clone());
     let server = server.with_verification_threads(1).with_verification_queue(16).with_throttle(Throttle::default());
-    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
-    let held = move || {
-        started.send(()).unwrap();
-        ends.recv().unwrap();
-        None
-    };
+    let (held, starts, end) = held();
     let mut running = pin!(server.verification().pool.run("192.0.2.1", None, held));
     let mut waiting = [0; 2].map(|_| Box::pin(server.verification().pool.run("192.0.2.1", None, || None)));
     let mut context = Context::from_waker(Waker::noop());
@@ -249,7 +239,7 @@ async fn who_has_too_many_secrets_verified_at_once_has_failed() {
     assert_eq!(answers[most..], vec![429; 500 - most]);
     assert_eq!(events.0.lock().unwrap().len(), most + 1, "and the one of the wait");
     end.send(()).unwrap();
-    assert!(running.await.unwrap().is_none());
+    assert_eq!(running.await.unwrap(), Some(7));
 }
 
 #[tokio::test]
@@ -272,12 +262,7 @@ async fn who_hangs_up_while_a_secret_is_verified_has_failed() {
         is_admitted
     };
     assert_eq!(ask("right").await, 200);
-    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
-    let held = move || {
-        started.send(()).unwrap();
-        ends.recv().unwrap();
-        None
-    };
+    let (held, starts, end) = held();
     let mut running = pin!(server.verification().pool.run("other", None, held));
     assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     starts.recv().unwrap();
@@ -285,7 +270,7 @@ async fn who_hangs_up_while_a_secret_is_verified_has_failed() {
         assert!(hangs_up(false).await, "what nobody has looked at is no guess");
     }
     end.send(()).unwrap();
-    assert_eq!(running.await.unwrap(), None);
+    assert_eq!(running.await.unwrap(), Some(7));
 
     let mut verified = 0;
     for _ in 0..100 {
@@ -299,12 +284,7 @@ async fn who_hangs_up_while_a_secret_is_verified_has_failed() {
 async fn the_addresses_of_a_network_have_one_place_in_the_queue_together() {
     let server = server([client("a").client_secret_hash(slow("right", 5))]);
     let server = server.with_verification_threads(1).with_verification_queue(8);
-    let ((started, starts), (end, ends)) = (channel(), channel::<()>());
-    let held = move || {
-        started.send(()).unwrap();
-        ends.recv().unwrap();
-        None
-    };
+    let (held, starts, end) = held();
     let mut running = pin!(server.verification().pool.run("other", None, held));
     let mut context = Context::from_waker(Waker::noop());
     assert!(running.as_mut().poll(&mut context).is_pending());
@@ -321,12 +301,12 @@ async fn the_addresses_of_a_network_have_one_place_in_the_queue_together() {
     let requests = ["2001:db8:1:2::1", "2001:db8:1:2:3::2", "2001:db8:1:3::1"].map(request);
     let mut asked = requests.each_ref().map(|request| Box::pin(handle_token_request(&server, request)));
     let polled = asked.each_mut().map(|asked| match asked.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(reply) => Some(reply.status()),
-        std::task::Poll::Pending => None,
+        Poll::Ready(reply) => Some(reply.status()),
+        Poll::Pending => None,
     });
     assert_eq!(polled, [None, Some(503), None], "an eighth of eight is one");
     end.send(()).unwrap();
-    assert!(running.await.unwrap().is_none());
+    assert_eq!(running.await.unwrap(), Some(7));
 }
 
 const MACHINE_MADE: &str = "Zq7hT0mXv2LrK9bYw4JdNs";
