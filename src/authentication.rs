@@ -169,6 +169,24 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         authentication: &ClientAuthentication<'_>,
         request: &Request<'_>,
     ) -> Result<AuthenticatedClient, Error> {
+        let client = if self.throttle().is_some() {
+            // In a box, as all that few requests need, so that the future of the others is no larger for it.
+            Box::pin(self.verify_counted(authentication, request)).await?
+        } else {
+            self.verify(authentication, request, None).await?
+        };
+        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
+            uses.secret(secret, request.received_at);
+        }
+        Ok(client)
+    }
+
+    /// The same, unless too much has failed before.
+    async fn verify_counted(
+        &self,
+        authentication: &ClientAuthentication<'_>,
+        request: &Request<'_>,
+    ) -> Result<AuthenticatedClient, Error> {
         let attempt = self.attempt(authentication.client_id(), request).await?;
         let client = self.verify(authentication, request, attempt.as_ref()).await;
         if let Some(attempt) = attempt
@@ -176,11 +194,7 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         {
             return Err(instead);
         }
-        let client = client?;
-        if let (Some(uses), Some(secret)) = (self.uses(), client.client_secret()) {
-            uses.secret(secret, request.received_at);
-        }
-        Ok(client)
+        client
     }
 
     /// The same, whatever has failed before.
@@ -200,7 +214,6 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         let secrets = client.as_deref().map(Client::client_secrets).unwrap_or_default();
         let is_slow = verification::is_slow(secrets, decoy, now);
         let authenticated = if is_slow {
-            // In a box, so that the future of nearly every request, which does without, is no larger for it.
             Box::pin(self.authenticate_slowly(authentication, client, request, attempt)).await
         } else {
             let found = find(client.as_deref(), decoy, authentication.client_secret(), now);

@@ -134,7 +134,7 @@ pub enum Error {
     SourceThrottled(Duration),
     /// As many tokens as a quota allows have been issued.
     #[error("as many tokens as the quota of the {} allows have been issued", .0.of())]
-    QuotaUsedUp(RateLimit),
+    QuotaUsedUp(Box<RateLimit>),
 
     /// The client has no `seacatauth_credentials`, so it may not use this grant.
     #[error("the client has no `seacatauth_credentials`, so it may not use this grant")]

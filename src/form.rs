@@ -47,44 +47,49 @@ pub(crate) fn pairs(form: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The parameters of these names. RFC 6749 §3.2: one without a value counts as absent, an unknown one is ignored, a known one
-/// may stand there once.
-pub(crate) fn parameters<'a, const N: usize>(
-    form: &'a str,
-    names: [&'static str; N],
-) -> Result<[Option<Decoded<'a>>; N], Error> {
-    Ok(parameters_and_lists(form, names, [])?.0)
-}
-
-/// The same, and all values of the names that may stand there more than once.
+/// Gives each parameter that has a value to `take`, by its name. RFC 6749 §3.2: one without a value counts as absent.
 #[inline]
-pub(crate) fn parameters_and_lists<'a, const N: usize, const M: usize>(
+pub(crate) fn parameters<'a>(
     form: &'a str,
-    names: [&'static str; N],
-    lists: [&'static str; M],
-) -> Result<Parameters<'a, N, M>, Error> {
-    let (mut parameters, mut values) = ([const { None }; N], [const { Vec::new() }; M]);
+    mut take: impl FnMut(&str, Encoded<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
     // Nothing is encoded in most forms, and one look at the whole spares one at each part.
     let is_plain = is_plain(form.as_bytes());
-    let decode = |encoded| if is_plain { Ok(Decoded(Cow::Borrowed(encoded))) } else { decode(encoded) };
     for (name, value) in pairs(form) {
-        let name = decode(name)?;
-        if value.is_empty() {
-            continue;
-        }
-        if let Some((name, parameter)) = names.iter().zip(&mut parameters).find(|(known, _)| ***known == *name) {
-            if parameter.replace(decode(value)?).is_some() {
-                return Err(Error::RepeatedParameter(name));
-            }
-        } else if let Some((_, values)) = lists.iter().zip(&mut values).find(|(known, _)| ***known == *name) {
-            values.push(decode(value)?);
+        let value = Encoded { text: value, is_plain };
+        match is_plain {
+            _ if value.text.is_empty() => drop(Encoded { text: name, is_plain }.decode()?),
+            true => take(name, value)?,
+            false => take(&decode(name)?, value)?,
         }
     }
-    Ok((parameters, values))
+    Ok(())
 }
 
-/// What stands there once at most, and what may stand there more than once.
-pub(crate) type Parameters<'a, const N: usize, const M: usize> = ([Option<Decoded<'a>>; N], [Vec<Decoded<'a>>; M]);
+/// The value of a parameter, as it stands in the form.
+#[derive(Clone, Copy)]
+pub(crate) struct Encoded<'a> {
+    text: &'a str,
+    /// That nothing in it has to be decoded.
+    is_plain: bool,
+}
+
+impl<'a> Encoded<'a> {
+    #[inline]
+    pub(crate) fn decode(self) -> Result<Decoded<'a>, Error> {
+        if self.is_plain { Ok(Decoded(Cow::Borrowed(self.text))) } else { decode(self.text) }
+    }
+
+    /// Puts it into its place, unless the parameter stands there twice (RFC 6749 §3.2).
+    #[inline]
+    pub(crate) fn once(self, name: &'static str, place: &mut Option<Decoded<'a>>) -> Result<(), Error> {
+        if place.is_some() {
+            return Err(Error::RepeatedParameter(name));
+        }
+        *place = Some(self.decode()?);
+        Ok(())
+    }
+}
 
 /// A text up to a character, and what comes after it.
 fn cut(text: &str, at: u8) -> (&str, Option<&str>) {

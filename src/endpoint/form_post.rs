@@ -38,7 +38,14 @@ pub(super) fn form<'a>(request: &Request<'a>, config: &Config) -> Result<&'a str
 /// `token`, `client_id` and `client_secret` of a request about a token (RFC 7662 §2.1, RFC 7009 §2.1). `token_type_hint` is not
 /// needed, since there is one place to look.
 pub(super) fn about_token<'a>(request: &Request<'a>, config: &Config) -> Result<[Option<Decoded<'a>>; 3], Error> {
-    form::parameters(form(request, config)?, ["token", "client_id", "client_secret"])
+    let (mut token, mut client_id, mut client_secret) = (None, None, None);
+    form::parameters(form(request, config)?, |name, value| match name {
+        "token" => value.once("token", &mut token),
+        "client_id" => value.once("client_id", &mut client_id),
+        "client_secret" => value.once("client_secret", &mut client_secret),
+        _ => Ok(()),
+    })?;
+    Ok([token, client_id, client_secret])
 }
 
 /// Tells the audit who was refused that asked about a token, so far as the request says it.

@@ -66,21 +66,21 @@ where
     S: ClientStore,
     T: TokenIssuer,
 {
-    let (config, source) = (server.config(), request.source);
+    let config = server.config();
     let (authentication, asked) = match TokenRequest::read(request, config) {
         Ok(read) => read,
         Err(cause) => return Err(server.count_unauthenticated(cause, request).await),
     };
     let client = server.authenticate(&authentication, request).await?; //       §2.3
-    let request = asked?.authenticated(client, request.received_at); //         §4.4.2
-    record_retiring_secret(server, &request, source);
-    let tenants = existing(server.store(), &request.unassigned_tenants()).await?;
-    let request = request.authorize(&tenants, config)?; //                      §3.3
-    let rate_limit = server.take_token(request.claims(), source).await?;
-    match issue(server, request.claims(), source).await {
-        Ok(access_token) => Ok(request.respond(access_token).with_rate_limit(rate_limit)), // §4.4.3, §5.1
+    let authenticated = asked?.authenticated(client, request.received_at); //   §4.4.2
+    record_retiring_secret(server, &authenticated, request.source);
+    let tenants = existing(server.store(), &authenticated.unassigned_tenants()).await?;
+    let authorized = authenticated.authorize(&tenants, config)?; //             §3.3
+    let rate_limit = server.take_token(authorized.claims(), request).await?;
+    match issue(server, authorized.claims(), request).await {
+        Ok(access_token) => Ok(authorized.respond(access_token).with_rate_limit(rate_limit)), // §4.4.3, §5.1
         Err(cause) => {
-            server.give_token_back(request.claims()).await;
+            server.give_token_back(authorized.claims()).await;
             Err(cause)
         }
     }
@@ -90,11 +90,11 @@ where
 async fn issue<S, T: TokenIssuer>(
     server: &AuthorizationServer<S, T>,
     claims: &Claims,
-    source: Option<IpAddr>,
+    request: &Request<'_>,
 ) -> Result<AccessToken, Error> {
     let access_token = observe::issuer("issue", server.issuer().issue(claims)).await?;
     fits_into_a_header(&access_token, server.config())?;
-    record_issue(server, claims, &access_token, source);
+    record_issue(server, claims, &access_token, request);
     Ok(access_token)
 }
 
@@ -139,13 +139,13 @@ fn record_issue<S, T: TokenIssuer>(
     server: &AuthorizationServer<S, T>,
     claims: &Claims,
     token: &AccessToken,
-    source: Option<IpAddr>,
+    request: &Request<'_>,
 ) {
     if server.are_issued_tokens_audited() {
         let (client_id, id) = (Some(claims.client_id().as_str()), server.issuer().token_id(token).to_text());
         let (scope, expires_at) = (claims.scope().map(Scope::as_str), Some(claims.expires_at()));
         let event = AuditEvent::new(claims.issued_at(), AuditAction::IssueToken);
         let event = AuditEvent { actor: client_id, client_id, target: Some(&id), ..event };
-        server.record(AuditEvent { source, scope, expires_at, ..event });
+        server.record(AuditEvent { source: request.source, scope, expires_at, ..event });
     }
 }

@@ -3,7 +3,7 @@ use std::{collections::HashSet, time::Duration};
 use super::{BackendError, Error, ErrorCode, Misspelling, ParameterName};
 use crate::{
     AuditAction, AuditEvent, AuthorizationServer, Claims, ClientId, Config, MemoryCounters, MemoryStore, OpaqueIssuer,
-    Quota, Quotas, RateLimit, now, variants,
+    Quota, Quotas, RateLimit, Request, now, variants,
 };
 
 /// One of each.
@@ -80,14 +80,16 @@ fn causes() -> Vec<Error> {
     .into()
 }
 
-fn rate_limit() -> RateLimit {
+fn rate_limit() -> Box<RateLimit> {
     let store = MemoryStore::default();
     let server = AuthorizationServer::new(store.clone(), OpaqueIssuer::new(store), Config::default());
     let quotas = Quotas::default().with_default(Quota::per_day(1).unwrap());
     let server = server.with_quotas(quotas, MemoryCounters::default());
     let claims = Claims::new(ClientId::parse("billing").unwrap(), now(), now());
-    let taken =
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(server.take_token(&claims, None));
+    let taken = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(server.take_token(&claims, &Request::new("POST", claims.issued_at())));
     taken.unwrap().unwrap()
 }
 

@@ -2,13 +2,30 @@ use std::{fmt, net::IpAddr};
 
 use super::{Quota, Quotas, RateLimit, rate_limit::Left};
 use crate::{
-    AnyCounterStore, AuditAction, AuditEvent, AuthorizationServer, Claims, CounterKey, CounterStore as _, Error, Taken,
+    AnyCounterStore, AuditAction, AuditEvent, AuthorizationServer, Claims, CounterKey, CounterStore as _, Error,
+    Request, Taken,
 };
 
 impl<S, T> AuthorizationServer<S, T> {
     /// Takes a token from each quota that it is for, or from none, and says which has the least left.
-    pub(crate) async fn take_token(&self, claims: &Claims, source: Option<IpAddr>) -> Result<Option<RateLimit>, Error> {
-        let Some((quotas, counters)) = self.quotas() else { return Ok(None) };
+    pub(crate) async fn take_token(
+        &self,
+        claims: &Claims,
+        request: &Request<'_>,
+    ) -> Result<Option<Box<RateLimit>>, Error> {
+        match self.quotas() {
+            // In a box, so that the futures of servers without quotas are no larger for it.
+            Some(quotas) => Box::pin(self.take(quotas, claims, request.source)).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn take(
+        &self,
+        (quotas, counters): &(Quotas, AnyCounterStore),
+        claims: &Claims,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Box<RateLimit>>, Error> {
         let now = claims.issued_at();
         let (mut tightest, mut taken): (Option<Left<'_>>, _) = (None, 0);
         for (key, quota) in quotas.latest_first(claims) {
@@ -22,7 +39,7 @@ impl<S, T> AuthorizationServer<S, T> {
                 }
                 Ok(Taken::UsedUp) => {
                     let left = Left::new((key, quota), quota.tokens, now);
-                    let cause = Error::QuotaUsedUp(RateLimit::new(left, quotas, claims));
+                    let cause = Error::QuotaUsedUp(RateLimit::new(left, quotas, claims).into());
                     let asked = (claims, source);
                     self.record_quota(asked, AuditAction::ExceedQuota, format_args!("{key} {quota}"), Some(&cause));
                     cause
@@ -32,13 +49,13 @@ impl<S, T> AuthorizationServer<S, T> {
             give_back(quotas, counters, claims, taken).await;
             return Err(refused);
         }
-        Ok(tightest.filter(|_| !quotas.monitor_only).map(|left| RateLimit::new(left, quotas, claims)))
+        Ok(tightest.filter(|_| !quotas.monitor_only).map(|left| RateLimit::new(left, quotas, claims).into()))
     }
 
     /// Gives back what was taken for a token that could not be issued.
     pub(crate) async fn give_token_back(&self, claims: &Claims) {
         if let Some((quotas, counters)) = self.quotas() {
-            give_back(quotas, counters, claims, usize::MAX).await;
+            Box::pin(give_back(quotas, counters, claims, usize::MAX)).await;
         }
     }
 

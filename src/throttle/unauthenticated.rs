@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
-use super::Limits;
+use super::{Limits, Throttle};
 use crate::{Attempt, AuditAction, AuditEvent, AuthorizationServer, CounterKey, CounterStore as _, Error, Request};
 
 impl<S, T> AuthorizationServer<S, T> {
@@ -10,9 +10,14 @@ impl<S, T> AuthorizationServer<S, T> {
     /// client can be counted by, but the source is, or it would be a line of the audit each time. What is returned is what it
     /// is refused for, which is another cause where its source has to wait.
     pub(crate) async fn count_unauthenticated(&self, cause: Error, request: &Request<'_>) -> Error {
-        let (Some(throttle), Some(source), now) = (self.throttle(), request.network(), request.received_at) else {
-            return cause;
-        };
+        match (self.throttle(), request.network()) {
+            (Some(throttle), Some(source)) => Box::pin(self.count_source(throttle, source, cause, request)).await,
+            _ => cause,
+        }
+    }
+
+    async fn count_source(&self, throttle: &Throttle, source: IpAddr, cause: Error, request: &Request<'_>) -> Error {
+        let now = request.received_at;
         let Some(limit) = Limits::of(self.config()).source else { return cause };
         match throttle.counters.attempt(CounterKey::Source(source), &limit, now).await {
             Ok(Attempt::Admitted(this)) => {

@@ -42,11 +42,24 @@ impl<'a> TokenRequest<'a> {
         request: &Request<'a>,
         config: &Config,
     ) -> Result<(ClientAuthentication<'a>, Result<Asked<'a>, Error>), Error> {
-        // §2.3.1, §4.4.2; RFC 8707 §2 for the two that may be there more than once.
-        let (names, lists) = (["grant_type", "scope", "client_id", "client_secret"], ["resource", "audience"]);
-        let form = form_post::form(request, config)?;
-        let ([grant_type, scope, client_id, client_secret], [resource, audience]) =
-            form::parameters_and_lists(form, names, lists)?;
+        let (mut grant_type, mut scope, mut client_id, mut client_secret) = (None, None, None, None);
+        let (mut resource, mut audience) = (Vec::new(), Vec::new());
+        form::parameters(form_post::form(request, config)?, |name, value| {
+            match name {
+                // §4.4.2
+                "grant_type" => value.once("grant_type", &mut grant_type)?,
+                "scope" => value.once("scope", &mut scope)?,
+                // §2.3.1
+                "client_id" => value.once("client_id", &mut client_id)?,
+                "client_secret" => value.once("client_secret", &mut client_secret)?,
+                // RFC 8707 §2: these may be there more than once.
+                "resource" => resource.push(value.decode()?),
+                "audience" => audience.push(value.decode()?),
+                // §3.2: what is unknown is ignored.
+                _ => {}
+            }
+            Ok(())
+        })?;
         let authentication = ClientAuthentication::parse(request.authorization, client_id, client_secret)?;
         let grant_type = grant_type.as_deref();
         Ok((authentication, Asked::check(grant_type, scope, resource, audience, config)))

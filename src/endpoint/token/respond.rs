@@ -9,7 +9,7 @@ pub struct TokenResponse {
     access_token: AccessToken,
     lifetime: Duration,
     claims: Claims,
-    rate_limit: Option<RateLimit>,
+    rate_limit: Option<Box<RateLimit>>,
 }
 
 impl TokenResponse {
@@ -18,7 +18,7 @@ impl TokenResponse {
     }
 
     /// With what is left of the quota that has the least left.
-    pub(super) fn with_rate_limit(self, rate_limit: Option<RateLimit>) -> Self {
+    pub(super) fn with_rate_limit(self, rate_limit: Option<Box<RateLimit>>) -> Self {
         Self { rate_limit, ..self }
     }
 
