@@ -2,11 +2,11 @@
 
 mod hash;
 mod machine_made;
+mod sha256;
 
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::digest::{Digest, SHA256, digest};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use zeroize::Zeroizing;
 
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 pub(crate) use hash::counted;
 pub use hash::{ClientSecretHash, SecretClass};
 pub(crate) use machine_made::looks_machine_made;
+use sha256::sha256;
 
 use crate::{BackendError, ParseError, RandomSource};
 
@@ -149,7 +150,7 @@ impl TokenHash {
     /// The hash of a token that somebody presents, or of the `jti` that it says.
     #[must_use]
     pub fn of(token: &str) -> Self {
-        Self(bytes(&digest(&SHA256, token.as_bytes())))
+        Self(sha256([token.as_bytes()]))
     }
 
     /// A hash that a store has kept by its bytes.
@@ -186,13 +187,6 @@ impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash(…)")
     }
-}
-
-/// The bytes of a SHA-256.
-fn bytes(digest: &Digest) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
 }
 
 fn random_text(random: &RandomSource) -> Result<Zeroizing<String>, BackendError> {

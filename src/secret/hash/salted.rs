@@ -1,9 +1,8 @@
 //! The hash of a generated secret: one SHA-256 over the salt, then the secret.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
-use ring::digest::{Context, SHA256};
 
-use crate::secret::bytes;
+use crate::secret::sha256;
 
 /// Salt, secret and SHA-256's own padding fill exactly one block of it when the secret is a generated one:
 /// 12 + 43 + 9 = 64 bytes. A longer salt would double the cost of a mint.
@@ -56,8 +55,5 @@ impl Salted {
 }
 
 fn salted_sha256(salt: &[u8; SALT_LEN], secret: &str) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    context.update(salt);
-    context.update(secret.as_bytes());
-    bytes(&context.finish())
+    sha256([salt, secret.as_bytes()])
 }

@@ -1,6 +1,5 @@
 //! The hashes that make each guess expensive: ours, and those that other systems have made, each in its own spelling.
 
-use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 #[cfg(feature = "argon2")]
@@ -10,7 +9,7 @@ use super::bcrypt::{self, Bcrypt};
 use super::pbkdf2::{self, Pbkdf2};
 #[cfg(feature = "scrypt")]
 use super::scrypt::{self, Scrypt};
-use crate::{ParseError, secret::bytes};
+use crate::{ParseError, secret::sha256};
 
 /// No hash has a longer text.
 const MAX_TEXT_LEN: usize = 512;
@@ -43,7 +42,7 @@ pub(super) enum Function {
 impl Slow {
     /// The hash of this text, whose function gives this output for its secret.
     pub(super) fn new(text: &str, function: Function, output: &[u8]) -> Self {
-        Self { function, output_len: output.len(), digest: bytes(&digest(&SHA256, output)), text: text.into() }
+        Self { function, output_len: output.len(), digest: sha256([output]), text: text.into() }
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, ParseError> {
@@ -67,7 +66,7 @@ impl Slow {
             Function::Scrypt(scrypt) => scrypt.derive(presented, &mut output),
         };
         match derived {
-            Some(()) => bytes(&digest(&SHA256, &output)),
+            Some(()) => sha256([&output]),
             // No parameters that were read make this happen; if some did, no secret would be right.
             None => self.digest.map(|byte| !byte),
         }
