@@ -23,6 +23,9 @@ use crate::RateLimit;
 /// or a parameter.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
+// A word, and not a byte with parts of the rest beside it: every step returns one of these or what it has made, and a processor that reads
+// across what it has just written in pieces waits for it.
+#[repr(u64)]
 pub enum Error {
     /// The method is not one of these.
     #[error("the method is not one of {0}")]
