@@ -47,9 +47,9 @@ where
 {
     let answer = async {
         match mint(server, request).await {
-            Ok(response) => {
+            Ok(reply) => {
                 observe::issued();
-                response.into()
+                reply
             }
             Err(cause) => {
                 record_refusal(server, request, &cause);
@@ -61,7 +61,7 @@ where
 }
 
 /// The walk: each step consumes what the one before it made, and there is no other way to make it.
-async fn mint<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<TokenResponse, Error>
+async fn mint<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Result<Reply, Error>
 where
     S: ClientStore,
     T: TokenIssuer,
@@ -77,31 +77,23 @@ where
     let tenants = existing(server.store(), &authenticated.unassigned_tenants()).await?;
     let authorized = authenticated.authorize(&tenants, config)?; //             §3.3
     let rate_limit = server.take_token(authorized.claims(), request).await?;
-    match issue(server, authorized.claims(), request).await {
-        Ok(access_token) => Ok(authorized.respond(access_token).with_rate_limit(rate_limit)), // §4.4.3, §5.1
-        Err(cause) => {
-            server.give_token_back(authorized.claims()).await;
-            Err(cause)
+    let issued = observe::issuer("issue", server.issuer().issue(authorized.claims())).await; // §1.4
+    let cause = match issued {
+        // The token stays where it is, since what has just been written waits for its row when it is moved.
+        Ok(ref access_token) if fits_into_a_header(access_token, config) => {
+            record_issue(server, authorized.claims(), access_token, request);
+            return Ok(authorized.reply(access_token, rate_limit.as_deref())); // §4.4.3, §5.1
         }
-    }
-}
-
-/// §1.4.
-async fn issue<S, T: TokenIssuer>(
-    server: &AuthorizationServer<S, T>,
-    claims: &Claims,
-    request: &Request<'_>,
-) -> Result<AccessToken, Error> {
-    let access_token = observe::issuer("issue", server.issuer().issue(claims)).await?;
-    fits_into_a_header(&access_token, server.config())?;
-    record_issue(server, claims, &access_token, request);
-    Ok(access_token)
+        Ok(_) => Error::TokenTooLong,
+        Err(cause) => cause.into(),
+    };
+    server.give_token_back(authorized.claims()).await;
+    Err(cause)
 }
 
 /// Nobody gets a token that no endpoint here would look at: it could not even be revoked.
-fn fits_into_a_header(token: &AccessToken, config: &Config) -> Result<(), Error> {
-    let fits = "Bearer ".len() + token.expose().len() <= config.max_authorization_bytes();
-    if fits { Ok(()) } else { Err(Error::TokenTooLong) }
+fn fits_into_a_header(token: &AccessToken, config: &Config) -> bool {
+    "Bearer ".len() + token.expose().len() <= config.max_authorization_bytes()
 }
 
 /// Which of these tenants there are. Nearly every request names none of them, and then the store is not asked.

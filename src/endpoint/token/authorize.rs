@@ -2,10 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::TokenResponse;
+use super::{TokenResponse, respond::reply};
 use crate::{
-    AccessToken, Authorization, Claims, Client, Config, Error, Resources, Scope, StoredSecret, TenantName,
-    authentication::AuthenticatedClient, client::Grant, form::Decoded, scope::ScopeToken,
+    AccessToken, Authorization, Claims, Client, Config, Error, RateLimit, Reply, Resources, Scope, StoredSecret,
+    TenantName, authentication::AuthenticatedClient, client::Grant, form::Decoded, scope::ScopeToken,
 };
 
 /// A token request whose client has proven who it is.
@@ -162,6 +162,15 @@ impl AuthorizedRequest {
     #[must_use]
     pub fn respond(self, access_token: AccessToken) -> TokenResponse {
         TokenResponse::new(access_token, self.lifetime, self.claims)
+    }
+
+    /// The same as it goes out, with what is left of the quota that has the least left.
+    pub(super) fn reply(&self, access_token: &AccessToken, rate_limit: Option<&RateLimit>) -> Reply {
+        let reply = reply(access_token, self.lifetime.as_secs(), self.claims.scope().map(Scope::as_str));
+        match rate_limit {
+            Some(limit) => reply.with_rate_limit(limit),
+            None => reply,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{AccessToken, Claims, RateLimit, Reply, Scope, json};
+use crate::{AccessToken, Claims, Reply, Scope, json};
 
 /// A successful response (RFC 6749 §5.1): the token, and what is to be known of it. It never has a refresh token
 /// (§4.4.3).
@@ -9,17 +9,11 @@ pub struct TokenResponse {
     access_token: AccessToken,
     lifetime: Duration,
     claims: Claims,
-    rate_limit: Option<Box<RateLimit>>,
 }
 
 impl TokenResponse {
     pub(super) const fn new(access_token: AccessToken, lifetime: Duration, claims: Claims) -> Self {
-        Self { access_token, lifetime, claims, rate_limit: None }
-    }
-
-    /// With what is left of the quota that has the least left.
-    pub(super) fn with_rate_limit(self, rate_limit: Option<Box<RateLimit>>) -> Self {
-        Self { rate_limit, ..self }
+        Self { access_token, lifetime, claims }
     }
 
     /// The token.
@@ -43,26 +37,27 @@ impl TokenResponse {
 
 impl From<TokenResponse> for Reply {
     fn from(response: TokenResponse) -> Self {
-        let (access_token, scope) = (response.access_token().expose(), response.scope());
-        // Written by hand, since neither text can hold a character to escape: a token is a `b64token` (RFC 6750 §2.1), and a
-        // scope has neither `"` nor `\`. The rest takes less than 100 bytes, so the buffer does not grow and leaves no copy
-        // of the token behind.
-        let mut body = Vec::with_capacity(100 + access_token.len() + scope.map_or(0, str::len));
-        let push = |body: &mut Vec<u8>, text: &str| body.extend_from_slice(text.as_bytes());
-        push(&mut body, r#"{"access_token":""#);
-        push(&mut body, access_token);
-        push(&mut body, r#"","token_type":"Bearer","expires_in":"#);
-        json::value(&mut body, &response.expires_in());
-        if let Some(scope) = scope {
-            push(&mut body, r#","scope":""#);
-            push(&mut body, scope);
-            body.push(b'"');
-        }
-        body.push(b'}');
-        let reply = Self::ok(body);
-        match &response.rate_limit {
-            Some(limit) => reply.with_rate_limit(limit),
-            None => reply,
-        }
+        reply(response.access_token(), response.expires_in(), response.scope())
     }
+}
+
+/// The reply that says so.
+pub(super) fn reply(access_token: &AccessToken, expires_in: u64, scope: Option<&str>) -> Reply {
+    // Written by hand, since neither text can hold a character to escape: a token is a `b64token` (RFC 6750 §2.1), and a
+    // scope has neither `"` nor `\`. The rest takes less than 100 bytes, so the buffer does not grow and leaves no copy
+    // of the token behind.
+    let access_token = access_token.expose();
+    let mut body = Vec::with_capacity(100 + access_token.len() + scope.map_or(0, str::len));
+    let push = |body: &mut Vec<u8>, text: &str| body.extend_from_slice(text.as_bytes());
+    push(&mut body, r#"{"access_token":""#);
+    push(&mut body, access_token);
+    push(&mut body, r#"","token_type":"Bearer","expires_in":"#);
+    json::value(&mut body, &expires_in);
+    if let Some(scope) = scope {
+        push(&mut body, r#","scope":""#);
+        push(&mut body, scope);
+        body.push(b'"');
+    }
+    body.push(b'}');
+    Reply::ok(body)
 }
