@@ -29,9 +29,10 @@ use std::{
 
 use base64::{Engine as _, prelude::*};
 use client_credentials::{
-    AnyTokenIssuer, Authorization, AuthorizationServer, Claims, Client, ClientId, ClientSecret, ClientSecretHash,
-    Config, JwtIssuer, MemoryStore, OpaqueIssuer, RandomSource, Request, Resources, Scope, SealedIssuer, SealingKey,
-    Signer as _, SigningAlgorithm, SigningKey, TenantName, TokenIssuer, TokenVerifier, handle_token_request, now,
+    AnySigner, AnyTokenIssuer, Authorization, AuthorizationServer, Claims, Client, ClientId, ClientSecret,
+    ClientSecretHash, Config, JwtIssuer, MemoryStore, OpaqueIssuer, RandomSource, Request, Resources, Scope,
+    SealedIssuer, SealingKey, Signer, SigningAlgorithm, SigningKey, TenantName, TokenIssuer, TokenVerifier,
+    handle_token_request, now,
 };
 use criterion::Criterion;
 use rand::{TryRng as _, rngs::SysRng};
@@ -62,18 +63,59 @@ fn main() {
             _ => SigningKey::from_pkcs8_pem(algorithm, RSA).unwrap(),
         };
         let name = serde_json::to_value(algorithm).unwrap();
-        let mint = minter(store.clone(), AnyTokenIssuer::new(JwtIssuer::new("https://localhost:3081", key())), &secret);
-        let (key, message) = (key(), [b'.'; 512]);
-        compare(&mut criterion, name.as_str().unwrap(), mint, || {
-            floor(&secret);
-            black_box(at_once(key.sign(&message)).unwrap());
-        });
+        jwt(&mut criterion, name.as_str().unwrap(), &store, &secret, key);
     }
+    #[cfg(feature = "aws-lc-rs")]
+    aws_lc(&mut criterion, &store, &secret);
     for (name, algorithm) in [("check-EdDSA", SigningAlgorithm::EdDsa), ("check-ES256", SigningAlgorithm::Es256)] {
         check(&mut criterion, name, algorithm);
     }
     sealed(&mut criterion, &store, &secret);
     criterion.final_summary();
+}
+
+/// Minting a JWT that these keys sign.
+fn jwt<K: Signer + Into<AnySigner>>(
+    criterion: &mut Criterion,
+    name: &str,
+    store: &MemoryStore,
+    secret: &ClientSecret,
+    key: impl Fn() -> K,
+) {
+    let issuer = JwtIssuer::new("https://localhost:3081", key().into());
+    let mint = minter(store.clone(), AnyTokenIssuer::new(issuer), secret);
+    let sign = signature(key());
+    compare(criterion, name, mint, || {
+        floor(secret);
+        sign();
+    });
+}
+
+/// The same with AWS-LC, and its signatures beside those of ring.
+#[cfg(feature = "aws-lc-rs")]
+fn aws_lc(criterion: &mut Criterion, store: &MemoryStore, secret: &ClientSecret) {
+    use client_credentials::AwsLcSigningKey;
+
+    for (name, ratio, algorithm) in [
+        ("EdDSA-aws-lc", "EdDSA-aws-lc/ring", SigningAlgorithm::EdDsa),
+        ("ES256-aws-lc", "ES256-aws-lc/ring", SigningAlgorithm::Es256),
+    ] {
+        let key = || AwsLcSigningKey::generate(algorithm).unwrap();
+        jwt(criterion, name, store, secret, key);
+        let ring = signature(SigningKey::generate(algorithm).unwrap());
+        print_ratio(ratio, &signature(key()), &ring);
+    }
+    let (key, ring) = (
+        AwsLcSigningKey::from_pkcs8_pem(SigningAlgorithm::Rs256, RSA),
+        SigningKey::from_pkcs8_pem(SigningAlgorithm::Rs256, RSA),
+    );
+    print_ratio("RS256-aws-lc/ring", &signature(key.unwrap()), &signature(ring.unwrap()));
+}
+
+/// A function that signs as much as there is to sign in a JWT.
+fn signature(key: impl Signer) -> impl Fn() {
+    let message = [b'.'; 512];
+    move || drop(black_box(at_once(key.sign(black_box(&message))).unwrap()))
 }
 
 /// Minting a sealed token, and checking it beside an opaque one.
@@ -155,15 +197,18 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 /// Prints the ratio of the two, then has criterion measure them.
 fn compare(criterion: &mut Criterion, name: &str, mint: impl Fn(), floor: impl Fn()) {
-    let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| per_call(&mint) / per_call(&floor)).collect();
-    ratios.sort_by(f64::total_cmp);
-    println!("ratio: {name} {:.2}", ratios[ROUNDS / 2]);
-
+    print_ratio(name, &mint, &floor);
     let mut group = criterion.benchmark_group(name);
     group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
     group.bench_function("mint", |bencher| bencher.iter(&mint));
     group.bench_function("floor", |bencher| bencher.iter(&floor));
     group.finish();
+}
+
+fn print_ratio(name: &str, mint: &impl Fn(), floor: &impl Fn()) {
+    let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| per_call(mint) / per_call(floor)).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("ratio: {name} {:.2}", ratios[ROUNDS / 2]);
 }
 
 fn per_call(call: impl Fn()) -> f64 {

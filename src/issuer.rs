@@ -20,6 +20,8 @@ pub use key_set::KeySet;
 pub use opaque::OpaqueIssuer;
 pub use sealed::{SealedIssuer, SealingKey};
 pub use signer::{AnySigner, Signer};
+#[cfg(feature = "aws-lc-rs")]
+pub use signing_key::AwsLcSigningKey;
 pub use signing_key::{KeyError, SigningKey};
 use time::OffsetDateTime;
 

@@ -52,16 +52,20 @@ fn store() -> MemoryStore {
 fn a_mint_allocates_no_more_than_it_did() {
     let (store, url) = (store(), "https://localhost:3081");
     let jwt = |algorithm| JwtIssuer::new(url, SigningKey::generate(algorithm).unwrap());
+    #[cfg(feature = "aws-lc-rs")]
+    let aws_lc = JwtIssuer::new(url, client_credentials::AwsLcSigningKey::generate(SigningAlgorithm::EdDsa).unwrap());
     let sealed = SealedIssuer::new(url, SealingKey::generate(&RandomSource::default()).unwrap());
     // The labels of the metrics, which are made whether there is a recorder or not.
     let (more, more_bytes) = if cfg!(feature = "metrics") { (5.0, 300) } else { (0.0, 0) };
     // The credentials, the token, the body; for an opaque one now and then more room for its row, for a sealed one what is
-    // sealed, for a JWT its payload and what signs.
+    // sealed, for a JWT its payload and what signs, where AWS-LC gives the signature on the heap.
     for (name, mints, allocations, bytes) in [
         ("opaque", mints(&store, OpaqueIssuer::new(store.clone())), 3.5, 350),
         ("sealed", mints(&store, sealed), 4.0, 700),
         ("EdDSA", mints(&store, jwt(SigningAlgorithm::EdDsa)), 7.0, 3200),
         ("ES256", mints(&store, jwt(SigningAlgorithm::Es256)), 7.0, 3200),
+        #[cfg(feature = "aws-lc-rs")]
+        ("EdDSA by AWS-LC", mints(&store, aws_lc), 8.0, 3200),
     ] {
         let (each, bytes_each) = (mints.count_total as f64 / MINTS as f64, mints.bytes_total / MINTS);
         println!("{name}: {each:.2} allocations of {bytes_each} bytes together");

@@ -15,7 +15,8 @@ use std::{
 };
 
 use client_credentials::{
-    AccessToken, AnyTokenIssuer, AuthorizationServer, Config, JwtIssuer, SigningAlgorithm, SigningKey,
+    AccessToken, AnySigner, AnyTokenIssuer, AuthorizationServer, Config, JwtIssuer, Signer as _, SigningAlgorithm,
+    SigningKey,
 };
 use common::{AWKWARD, SECRET, SERVER, Served, basic};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
@@ -25,6 +26,9 @@ use oauth2::{
 };
 use serde_json::Value;
 
+// openssl genpkey -algorithm ed25519, and -algorithm EC -pkeyopt ec_paramgen_curve:P-256: made for these tests alone.
+const ED25519: &[u8] = include_bytes!("keys/ed25519.pem");
+const P256: &[u8] = include_bytes!("keys/p256.pem");
 const RSA: &[u8] = include_bytes!("keys/rsa2048.pem");
 
 /// The HTTP that the `oauth2` crate leaves to its user.
@@ -78,16 +82,7 @@ fn the_oauth2_crate_gets_a_token() {
 
 #[test]
 fn rfc9068_2_an_independent_library_verifies_from_the_public_key_alone() {
-    for (algorithm, theirs) in [
-        (SigningAlgorithm::EdDsa, Algorithm::EdDSA),
-        (SigningAlgorithm::Es256, Algorithm::ES256),
-        (SigningAlgorithm::Rs256, Algorithm::RS256),
-        (SigningAlgorithm::Ps256, Algorithm::PS256),
-    ] {
-        let key = match algorithm {
-            SigningAlgorithm::EdDsa | SigningAlgorithm::Es256 => SigningKey::generate(algorithm).unwrap(),
-            _ => SigningKey::from_pkcs8_pem(algorithm, RSA).unwrap(),
-        };
+    for (theirs, key) in signers() {
         let public = serde_json::to_string(key.public_jwk()).unwrap();
         for private in ["\"d\"", "\"p\"", "\"q\"", "\"dp\"", "\"dq\"", "\"qi\""] {
             assert!(!public.contains(private));
@@ -130,14 +125,29 @@ fn rfc9068_2_an_independent_library_verifies_from_the_public_key_alone() {
     }
 }
 
+/// Whatever signs with keys at hand, with each algorithm.
+fn signers() -> Vec<(Algorithm, AnySigner)> {
+    let signers = |(algorithm, theirs, pem): (_, _, &[u8])| {
+        [
+            (theirs, AnySigner::from(SigningKey::from_pkcs8_pem(algorithm, pem).unwrap())),
+            #[cfg(feature = "aws-lc-rs")]
+            (theirs, client_credentials::AwsLcSigningKey::from_pkcs8_pem(algorithm, pem).unwrap().into()),
+        ]
+    };
+    let keys = [
+        (SigningAlgorithm::EdDsa, Algorithm::EdDSA, ED25519),
+        (SigningAlgorithm::Es256, Algorithm::ES256, P256),
+        (SigningAlgorithm::Rs256, Algorithm::RS256, RSA),
+        (SigningAlgorithm::Ps256, Algorithm::PS256, RSA),
+    ];
+    keys.into_iter().flat_map(signers).collect()
+}
+
 #[test]
 fn keys_that_openssl_wrote() {
-    // openssl genpkey -algorithm ed25519, and -algorithm EC -pkeyopt ec_paramgen_curve:P-256: made for this test alone.
-    for (algorithm, pem) in [
-        (SigningAlgorithm::EdDsa, include_bytes!("keys/ed25519.pem").as_slice()),
-        (SigningAlgorithm::Es256, include_bytes!("keys/p256.pem")),
-        (SigningAlgorithm::Rs256, RSA),
-    ] {
+    for (algorithm, pem) in
+        [(SigningAlgorithm::EdDsa, ED25519), (SigningAlgorithm::Es256, P256), (SigningAlgorithm::Rs256, RSA)]
+    {
         let key = SigningKey::from_pkcs8_pem(algorithm, pem).unwrap();
         assert_eq!(key.key_id().len(), 43);
         assert_eq!(SigningKey::from_pkcs8_pem(algorithm, pem).unwrap().key_id(), key.key_id());

@@ -78,19 +78,34 @@ fn row<K: Send + Sync + 'static>(
     Row { name, key_of, instance: Box::new(instance) }
 }
 
-fn jwt(name: &'static str, algorithm: SigningAlgorithm) -> Row {
+fn jwt(
+    name: &'static str,
+    algorithm: SigningAlgorithm,
+    signer: fn(usize, SigningAlgorithm, &[u8]) -> AnySigner,
+) -> Row {
     let keys: Vec<_> = (0..KEYS).map(|_| SigningKey::generate_pkcs8(algorithm).unwrap()).collect();
     row(
         name,
         |token| token.split('.').next().unwrap(),
-        move |number| AnySigner::from(SigningKey::from_pkcs8_der(algorithm, &keys[number]).unwrap()),
+        move |number| signer(number, algorithm, &keys[number]),
         |keys| AnyTokenIssuer::new(JwtIssuer::new(ISSUER, keys)),
     )
 }
 
 /// Whose tokens others check too.
 fn jwts() -> Vec<Row> {
-    vec![jwt("EdDSA", SigningAlgorithm::EdDsa), jwt("ES256", SigningAlgorithm::Es256)]
+    let ring = |_, algorithm, der: &[u8]| SigningKey::from_pkcs8_der(algorithm, der).unwrap().into();
+    let rows = [
+        jwt("EdDSA", SigningAlgorithm::EdDsa, ring),
+        jwt("ES256", SigningAlgorithm::Es256, ring),
+        // A host that goes over from one to the other.
+        #[cfg(feature = "aws-lc-rs")]
+        jwt("EdDSA by ring and AWS-LC", SigningAlgorithm::EdDsa, |number, algorithm, der| match number % 2 {
+            0 => SigningKey::from_pkcs8_der(algorithm, der).unwrap().into(),
+            _ => client_credentials::AwsLcSigningKey::from_pkcs8_der(algorithm, der).unwrap().into(),
+        }),
+    ];
+    Vec::from(rows)
 }
 
 /// The version, and nearly all of the key id: 6 characters are 36 bits.

@@ -138,6 +138,8 @@ async fn no_public_type_prints_a_secret() {
     watch.print(&Reply::from(response));
     let key = SigningKey::generate_pkcs8(SigningAlgorithm::EdDsa).unwrap();
     watch.hide(format!("{:?}", &key[16..24]).trim_matches(['[', ']']).to_owned());
+    #[cfg(feature = "aws-lc-rs")]
+    watch.print(&client_credentials::AwsLcSigningKey::from_pkcs8_der(SigningAlgorithm::EdDsa, &key).unwrap());
     let key = SigningKey::from_pkcs8_der(SigningAlgorithm::EdDsa, &key).unwrap();
     watch.print(&key);
     watch.print(key.public_jwk());

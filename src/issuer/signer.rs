@@ -5,10 +5,10 @@ use std::{fmt, future::Future, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::{KeySet, PublicJwk, SigningAlgorithm, SigningKey, jwt::check::TYPE};
+use super::{PublicJwk, SigningAlgorithm, jwt::check::TYPE};
 use crate::{BackendError, error::Answer, json};
 
-/// Signs with a private key, wherever that is. [`SigningKey`] is one whose key is in memory; a host whose keys are in a KMS or an
+/// Signs with a private key, wherever that is. [`SigningKey`](super::SigningKey) is one whose key is in memory; a host whose keys are in a KMS or an
 /// HSM implements it:
 ///
 /// ```
@@ -117,18 +117,6 @@ impl Signer for AnySigner {
 impl fmt::Debug for AnySigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AnySigner").field(self.public_jwk()).finish()
-    }
-}
-
-impl From<SigningKey> for AnySigner {
-    fn from(key: SigningKey) -> Self {
-        Self::new(key)
-    }
-}
-
-impl From<SigningKey> for KeySet<AnySigner> {
-    fn from(key: SigningKey) -> Self {
-        Self::new(key.into())
     }
 }
 

@@ -1,7 +1,12 @@
 //! Private keys at hand, which sign tokens.
 
-use std::fmt;
+mod at_hand;
+#[cfg(feature = "aws-lc-rs")]
+mod aws_lc;
 
+use at_hand::key_at_hand;
+#[cfg(feature = "aws-lc-rs")]
+pub use aws_lc::AwsLcSigningKey;
 use ring::{
     rand::SystemRandom,
     rsa::PublicKeyComponents,
@@ -10,13 +15,15 @@ use ring::{
         RsaEncoding, RsaKeyPair,
     },
 };
-use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{PublicJwk, Signer, SigningAlgorithm, jwk::PublicKey};
 use crate::BackendError;
 
-/// A private key that signs tokens with one algorithm. `Debug` shows only algorithm and key id.
+/// A private key that signs tokens with one algorithm, by `ring`. `Debug` shows only algorithm and key id.
+///
+/// With the feature `aws-lc-rs` there is `AwsLcSigningKey` beside it, which takes the same keys and signs faster with Ed25519 and
+/// RSA.
 pub struct SigningKey {
     pair: KeyPair,
     random: SystemRandom,
@@ -75,17 +82,6 @@ impl SigningKey {
         pkcs8.map(|pkcs8| Zeroizing::new(pkcs8.as_ref().to_vec())).map_err(|_| KeyError::NoRandomness)
     }
 
-    /// Reads the first `PRIVATE KEY` section of a PEM text (RFC 7468 §10).
-    ///
-    /// # Errors
-    /// When there is none, or it is not a key for this algorithm.
-    pub fn from_pkcs8_pem(algorithm: SigningAlgorithm, pem: &[u8]) -> Result<Self, KeyError> {
-        let mut der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPem)?;
-        let key = Self::from_pkcs8_der(algorithm, der.secret_pkcs8_der());
-        der.zeroize();
-        key
-    }
-
     /// Reads a private key in PKCS#8 DER (RFC 5208, RFC 5958).
     ///
     /// # Errors
@@ -108,24 +104,6 @@ impl SigningKey {
         let key = pair.public_key().ok_or(KeyError::Rejected(algorithm))?;
         Ok(Self { pair, random, public_jwk: PublicJwk::new(algorithm, key) })
     }
-
-    /// The algorithm.
-    #[must_use]
-    pub const fn algorithm(&self) -> SigningAlgorithm {
-        self.public_jwk.algorithm()
-    }
-
-    /// The key id: the SHA-256 thumbprint of the public key (RFC 7638).
-    #[must_use]
-    pub fn key_id(&self) -> &str {
-        self.public_jwk.key_id()
-    }
-
-    /// The public key, for those who verify.
-    #[must_use]
-    pub const fn public_jwk(&self) -> &PublicJwk {
-        &self.public_jwk
-    }
 }
 
 impl Signer for SigningKey {
@@ -147,14 +125,7 @@ impl Signer for SigningKey {
     }
 }
 
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("alg", &self.algorithm())
-            .field("kid", &self.key_id())
-            .finish_non_exhaustive()
-    }
-}
+key_at_hand!(SigningKey);
 
 impl KeyPair {
     fn public_key(&self) -> Option<PublicKey> {
