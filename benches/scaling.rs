@@ -91,8 +91,8 @@ fn two_threads(secret: &ClientSecret) -> bool {
     };
     let floor = |threads| per_call(threads, |_| hash);
     let some = |random: &mut StdRng| {
-        let many = random.random_bool(0.5);
-        random.random_range(0..if many { BUSY } else { FEW })
+        let busy = random.random_bool(0.5);
+        random.random_range(0..if busy { BUSY } else { FEW })
     };
     let opaque = |threads| per_call(threads, minter(&opaque, secret, threads, &some));
     let sealed = |threads| per_call(threads, minter(&sealed, secret, threads, &some));
