@@ -6,7 +6,8 @@
 //! SHA-256 of the secret, 32 bytes from the operating system and their base64url, and for a JWT its signature. A sealed token
 //! has the floor of an opaque one: what sealing takes is what it costs to have no row. Both are
 //! timed in turns in the same run, so that whatever else the machine does strikes both; a ratio is the median of the
-//! rounds, and one line `ratio: NAME VALUE`. Criterion's report follows.
+//! rounds, and one line `ratio: NAME VALUE`, with its quartiles in a line `spread: NAME LOW HIGH`. Criterion's report follows,
+//! unless `-- --ratios` says that there is no need for it.
 //!
 //! To check a JWT is the other half: from its text to its claims. Its floor is the verification of its signature.
 //! That of `verify opaque` is the SHA-256 of the token, and that of `verify sealed` its base64url and one AES-256-GCM over as many
@@ -21,6 +22,7 @@
 
 use std::{
     cell::Cell,
+    env,
     hint::black_box,
     pin::pin,
     task::{Context, Poll, Waker},
@@ -47,7 +49,9 @@ const ROUND: Duration = Duration::from_millis(4);
 const RSA: &[u8] = include_bytes!("../tests/keys/rsa2048.pem");
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    // Criterion ends the run at an argument that it does not know.
+    let criterion = Criterion::default();
+    let mut criterion = if ratios_only() { criterion } else { criterion.configure_from_args() };
     let secret = ClientSecret::generate(&RandomSource::default()).unwrap();
     let store = store(&secret);
 
@@ -71,7 +75,13 @@ fn main() {
         check(&mut criterion, name, algorithm);
     }
     sealed(&mut criterion, &store, &secret);
-    criterion.final_summary();
+    if !ratios_only() {
+        criterion.final_summary();
+    }
+}
+
+fn ratios_only() -> bool {
+    env::args().any(|argument| argument == "--ratios")
 }
 
 /// Minting a JWT that these keys sign.
@@ -195,9 +205,13 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Prints the ratio of the two, then has criterion measure them.
+/// Prints the ratio of the two, then has criterion measure them if it is wanted.
 fn compare(criterion: &mut Criterion, name: &str, mint: impl Fn(), floor: impl Fn()) {
     print_ratio(name, &mint, &floor);
+    if ratios_only() {
+        return;
+    }
+
     let mut group = criterion.benchmark_group(name);
     group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
     group.bench_function("mint", |bencher| bencher.iter(&mint));
@@ -209,6 +223,7 @@ fn print_ratio(name: &str, mint: &impl Fn(), floor: &impl Fn()) {
     let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| per_call(mint) / per_call(floor)).collect();
     ratios.sort_by(f64::total_cmp);
     println!("ratio: {name} {:.2}", ratios[ROUNDS / 2]);
+    println!("spread: {name} {:.2} {:.2}", ratios[ROUNDS / 4], ratios[3 * ROUNDS / 4]);
 }
 
 fn per_call(call: impl Fn()) -> f64 {
