@@ -1,9 +1,16 @@
 //! Requests and replies from and to the types of the crate `http`.
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
+    request::Parts,
+};
 use time::OffsetDateTime;
 
-use crate::{Reply, Request, Source};
+use crate::{
+    Reply, Request, Source,
+    reply::{JSON, NOT_KEPT},
+};
 
 impl<'a> Request<'a> {
     /// The method, the path, the query and all header fields of an `http::Request` that arrived at this time, and the
@@ -46,10 +53,18 @@ pub(crate) fn into_response<B>(reply: Reply, body: impl FnOnce(Vec<u8>) -> B) ->
     let cause = reply.cause().cloned();
     // No reply has another status or another character in a field: neither falls back, and neither can panic.
     let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let fields = reply.headers().filter_map(|(name, value)| {
+    // Made here and not looked up, since nearly every reply has these and no others: with the length, which the server adds, there is
+    // room for all of them.
+    let mut fields = HeaderMap::with_capacity(4);
+    fields.insert(CONTENT_TYPE, const { HeaderValue::from_static(JSON.1) });
+    if !reply.is_public() {
+        let [(_, cache_control), (_, pragma)] = const { NOT_KEPT };
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
+        fields.insert(PRAGMA, HeaderValue::from_static(pragma));
+    }
+    fields.extend(reply.extra().filter_map(|(name, value)| {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
-    });
-    let fields = fields.collect();
+    }));
     let mut response = Response::new(body(reply.into_body()));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
@@ -89,15 +104,21 @@ mod tests {
             let (reply, same) = (Reply::error(cause.clone(), &config), Reply::error(cause, &config));
             let response = Response::<Vec<u8>>::from(reply);
             assert_eq!((response.status().as_u16(), response.body().as_slice()), (same.status(), same.body()));
-            assert_eq!(response.headers().len(), same.headers().count());
-            for (name, value) in same.headers() {
-                assert_eq!(response.headers().get(name).unwrap(), value);
-            }
+            assert_fields(&response, &same);
             let cause = response.extensions().get::<Error>().map(ToString::to_string);
             assert_eq!(cause, same.cause().map(ToString::to_string));
         }
+        let public = || Reply::public(&0, std::time::Duration::from_secs(60));
+        assert_fields(&public().into(), &public());
         let response = Response::<Vec<u8>>::from(Reply::not_modified("\"1\"".into()));
         assert_eq!((response.status().as_u16(), response.body().len()), (304, 0));
         assert!(response.extensions().get::<Error>().is_none());
+    }
+
+    fn assert_fields(response: &Response<Vec<u8>>, reply: &Reply) {
+        assert_eq!(response.headers().len(), reply.headers().count());
+        for (name, value) in reply.headers() {
+            assert_eq!(response.headers().get(name).unwrap(), value);
+        }
     }
 }

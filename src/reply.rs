@@ -21,10 +21,10 @@ pub struct Reply {
 }
 
 /// What every reply is (RFC 6749 §5.1).
-const JSON: (&str, &str) = ("Content-Type", "application/json");
+pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// Nobody may keep it: so for every reply that is not known to be for everybody.
-const NOT_KEPT: [(&str, &str); 2] = [("Cache-Control", "no-store"), ("Pragma", "no-cache")];
+pub(crate) const NOT_KEPT: [(&str, &str); 2] = [("Cache-Control", "no-store"), ("Pragma", "no-cache")];
 
 impl Reply {
     /// A refusal, as the client may see it (RFC 6749 §5.2). The cause stays with the reply, for the operator.
@@ -126,8 +126,18 @@ impl Reply {
     /// The header fields, names in their usual case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let not_kept = NOT_KEPT.into_iter().filter(|_| !self.is_public);
-        let extra = self.extra.iter().map(|(name, value)| (*name, value.as_ref()));
-        [JSON].into_iter().chain(not_kept).chain(extra)
+        [JSON].into_iter().chain(not_kept).chain(self.extra())
+    }
+
+    /// Those of them that not every reply has.
+    pub(crate) fn extra(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.extra.iter().map(|(name, value)| (*name, value.as_ref()))
+    }
+
+    /// Whether anybody may keep it.
+    #[cfg(feature = "http")]
+    pub(crate) const fn is_public(&self) -> bool {
+        self.is_public
     }
 
     /// The body: a JSON object, or nothing.

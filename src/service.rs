@@ -118,11 +118,12 @@ where
         let body = body::read(body, length, server.config().max_body_bytes()).await;
         // It has arrived when all of it has: nobody gains time by a body that comes slowly.
         let request = Request::from_parts(parts, now());
-        match body {
-            Ok(body) => handle_request(server, endpoints, &request.body(&body)).await,
-            Err(body::NotRead::TooLong) => handle_request(server, endpoints, &request.oversized_body()).await,
-            Err(body::NotRead::BrokenOff) => handle_request(server, endpoints, &request.broken_off_body()).await,
-        }
+        let request = match &body {
+            Ok(body) => request.body(body),
+            Err(body::NotRead::TooLong) => request.oversized_body(),
+            Err(body::NotRead::BrokenOff) => request.broken_off_body(),
+        };
+        handle_request(server, endpoints, &request).await
     }
 }
 
