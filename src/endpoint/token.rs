@@ -45,7 +45,7 @@ where
     S: ClientStore,
     T: TokenIssuer,
 {
-    let answer = async {
+    let answer = || async {
         match mint(server, request).await {
             Ok(response) => {
                 observe::issued();
@@ -92,7 +92,7 @@ async fn issue<S, T: TokenIssuer>(
     claims: &Claims,
     source: Option<IpAddr>,
 ) -> Result<AccessToken, Error> {
-    let access_token = observe::issuer("issue", server.issuer().issue(claims)).await?;
+    let access_token = observe::Call::Issue.begin().end(server.issuer().issue(claims).await)?;
     fits_into_a_header(&access_token, server.config())?;
     record_issue(server, claims, &access_token, source);
     Ok(access_token)
@@ -109,7 +109,7 @@ async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<V
     if tenants.is_empty() {
         return Ok(Vec::new());
     }
-    observe::store("existing_tenants", store.existing_tenants(tenants)).await
+    observe::Call::ExistingTenants.begin().end(store.existing_tenants(tenants).await)
 }
 
 /// Tells the audit who was refused, so far as the request says it.

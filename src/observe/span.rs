@@ -43,6 +43,9 @@ pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
         oauth.client_id = Empty,
         oauth.cause = Empty,
     );
+    if span.is_none() {
+        return span; // and nobody else sees what it would be called
+    }
     match request.route {
         Some(path) if endpoint != Some(Endpoint::Management) => name(&span, request, path),
         _ => {
