@@ -110,24 +110,30 @@ fn counter_of(key: &'static Key) -> Counter {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA))
 }
 
-/// How long something takes, if somebody wants to know: to read the clock twice costs more than all the rest here.
+fn histogram_of(key: &'static Key) -> Histogram {
+    with_recorder(|recorder| recorder.register_histogram(key, &METADATA))
+}
+
+/// How long something takes, if somebody wants to know: to read the clock costs more than all the rest here.
 struct Timer {
-    histogram: Histogram,
+    key: &'static Key,
     begun: Option<Instant>,
 }
 
 impl Timer {
+    #[inline]
     fn begin(key: &'static Key) -> Self {
-        let histogram = with_recorder(|recorder| recorder.register_histogram(key, &METADATA));
         let begun = Cell::new(None);
         // To record something no times is to record nothing; but only of a histogram that somebody keeps is it a number at all.
-        histogram.record_many(Asked(&begun), 0);
-        Self { begun: begun.into_inner(), histogram }
+        histogram_of(key).record_many(Asked(&begun), 0);
+        Self { key, begun: begun.into_inner() }
     }
 
+    /// The histogram is asked for anew, since a recorder may have let go of an idle one.
+    #[inline]
     fn end(self) {
         if let Some(begun) = self.begun {
-            self.histogram.record(begun.elapsed());
+            histogram_of(self.key).record(begun.elapsed());
         }
     }
 }
@@ -139,5 +145,28 @@ impl IntoF64 for Asked<'_> {
     fn into_f64(self) -> f64 {
         self.0.set(Some(Instant::now()));
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_is_read_where_there_is_a_recorder() {
+        let begin = || Timer::begin(keys::request_duration(None));
+        assert_eq!(begin().begun, None);
+        begin().end();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let timer = begin();
+            assert!(timer.begun.is_some());
+            timer.end();
+        });
+        let text = recorder.handle().render();
+        let count = "client_credentials_request_duration_seconds_count{endpoint=\"none\"} 1";
+        assert!(text.lines().any(|line| line == count), "{text}");
     }
 }

@@ -112,3 +112,29 @@ pub(super) fn call(call: Call) -> (&'static Key, Option<&'static Key>) {
         issuer Verify "verify",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::tests::causes;
+
+    #[test]
+    fn a_constant_is_the_key_of_its_labels() {
+        for endpoint in Endpoint::ALL.into_iter().map(Some).chain([None]) {
+            let name = endpoint.map_or("none", Endpoint::name);
+            assert_eq!(*request_duration(endpoint), Key::from_parts(REQUEST_DURATION, &[("endpoint", name)]));
+            let refused = causes().into_iter().map(|cause| cause.response().status());
+            // And what is no refusal.
+            for status in refused.chain([200, 201, 304]) {
+                let labels = [Label::new("endpoint", name), Label::new("status", status.to_string())];
+                assert_eq!(requests(endpoint, status), Some(&Key::from_parts(REQUESTS, labels.to_vec())), "{status}");
+            }
+            assert_eq!(requests(endpoint, 299), None);
+        }
+        let (took, failed) = call(Call::FindClient);
+        assert_eq!(*took, Key::from_parts(STORE_DURATION, &[("operation", "find_client")]));
+        assert_eq!(failed, Some(&Key::from_parts(STORE_ERRORS, &[("operation", "find_client")])));
+        let took = Key::from_parts(ISSUER_DURATION, &[("operation", "issue")]);
+        assert_eq!(call(Call::Issue), (&took, None));
+    }
+}
