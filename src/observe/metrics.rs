@@ -67,6 +67,7 @@ impl Answering {
 
     pub(super) fn end(self, reply: &Reply) {
         let Self(endpoint, timer) = self;
+        timer.end();
         let name = endpoint.map_or(NO_ENDPOINT, Endpoint::name);
         let requests = match keys::requests(endpoint, reply.status()) {
             Some(key) => counter_of(key),
@@ -76,7 +77,6 @@ impl Answering {
         if let Some(cause) = reply.cause() {
             counter!(REFUSALS, "endpoint" => name, "cause" => cause.name()).increment(1);
         }
-        timer.end();
     }
 }
 
@@ -99,7 +99,9 @@ impl Begun {
     pub(crate) fn end<R>(self, answer: Result<R, BackendError>) -> Result<R, BackendError> {
         let Self(call, timer) = self;
         timer.end();
-        if let (Err(_), (_, Some(errors))) = (&answer, keys::call(call)) {
+        if answer.is_err()
+            && let (_, Some(errors)) = keys::call(call)
+        {
             counter_of(errors).increment(1);
         }
         answer
@@ -133,7 +135,8 @@ impl Timer {
     #[inline]
     fn end(self) {
         if let Some(begun) = self.begun {
-            histogram_of(self.key).record(begun.elapsed());
+            let took = begun.elapsed();
+            histogram_of(self.key).record(took);
         }
     }
 }
