@@ -138,7 +138,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When the store fails.
     pub async fn create_first_administrator(&self) -> Result<Option<(Client, ClientSecret)>, Error> {
-        if observe::store("list_clients", self.server.store().list_clients("", 0, 1)).await?.1 > 0 {
+        if observe::Call::ListClients.begin().end(self.server.store().list_clients("", 0, 1).await)?.1 > 0 {
             return Ok(None);
         }
         let client = Client::builder("administrator").client_name("The first administrator");
@@ -198,7 +198,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
             Some(Target::Secret(id)) => client.is_some_and(|(client, _)| secret(&client, id).is_some()),
             Some(Target::Tenant(name)) => {
                 let tenants = self.server.store().existing_tenants(std::slice::from_ref(name));
-                observe::store("existing_tenants", tenants).await.is_ok_and(|tenants| tenants.contains(name))
+                observe::Call::ExistingTenants.begin().end(tenants.await).is_ok_and(|tenants| tenants.contains(name))
             }
             Some(Target::Role(id)) => self.defined_role(id).await.is_ok(),
             // Whether there is one is found out by the call itself.
@@ -210,7 +210,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
     }
 
     pub(crate) async fn find(&self, client_id: &ClientId, subject: &Subject<'_>) -> Result<(Client, Version), Error> {
-        let found = observe::store("read", self.server.store().read(client_id)).await?;
+        let found = observe::Call::Read.begin().end(self.server.store().read(client_id).await)?;
         found.inspect(|_| subject.found_client()).ok_or(Error::NotFound("client"))
     }
 
@@ -228,7 +228,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
                 return Err(Error::StaleVersion);
             }
             let client = change(client)?.build()?;
-            match observe::store("update", self.server.store().update(client.clone(), version)).await? {
+            match observe::Call::Update.begin().end(self.server.store().update(client.clone(), version).await)? {
                 Updated::Done(version) => return Ok((client, version)),
                 Updated::Unknown => return Err(Error::NotFound("client")),
                 Updated::Stale if only.is_some() => return Err(Error::StaleVersion),
@@ -246,7 +246,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
     pub async fn last_uses(&self, ids: &[String]) -> Result<Vec<Option<OffsetDateTime>>, Error> {
         // First what is not written down yet: what is written down meanwhile is then in one of the two at least.
         let noted = self.server.uses().map(|uses| uses.noted(ids)).unwrap_or_default();
-        let mut uses = observe::store("last_uses", self.server.store().last_uses(ids)).await?;
+        let mut uses = observe::Call::LastUses.begin().end(self.server.store().last_uses(ids).await)?;
         uses.iter_mut().zip(noted).for_each(|(kept, noted)| *kept = noted.max(*kept));
         Ok(uses)
     }
@@ -257,7 +257,7 @@ impl<S: ClientRegistry, T> Administrator<'_, S, T> {
             return Ok(Role::superuser());
         }
         let tenant = id.tenant().map(TenantName::parse).transpose().map_err(|_| Error::NotFound("role"))?;
-        let roles = observe::store("list_roles", self.server.store().list_roles(tenant.as_ref())).await?;
+        let roles = observe::Call::ListRoles.begin().end(self.server.store().list_roles(tenant.as_ref()).await)?;
         roles.into_iter().find(|role| role.id() == id).ok_or(Error::NotFound("role"))
     }
 }

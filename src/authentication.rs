@@ -205,7 +205,8 @@ impl<S: ClientStore, T> AuthorizationServer<S, T> {
         attempt: Option<&Ticket<'_>>,
     ) -> Result<AuthenticatedClient, Error> {
         let (now, decoy) = (request.received_at, self.config().unknown_client_secret_hash());
-        let client = observe::store("find_client", self.store().find_client(authentication.client_id())).await?;
+        let client =
+            observe::Call::FindClient.begin().end(self.store().find_client(authentication.client_id()).await)?;
         let client = authentication.named(client);
         if let Some(client) = &client {
             observe::client(client.client_id().as_str());

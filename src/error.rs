@@ -6,7 +6,7 @@ mod kind;
 mod misspelling;
 mod name;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use misspelling::Misspelling;
 

@@ -1,6 +1,7 @@
 //! What can be seen of a request from outside: a span for `tracing`, and numbers for `metrics`. Every answer goes through here, and
 //! without these features nothing of it is left.
 
+mod call;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "tracing")]
@@ -8,34 +9,34 @@ mod span;
 
 use crate::{Endpoint, Reply, Request};
 
+pub(crate) use call::Call;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
 
 /// An answer on its way; `None` where there is no endpoint.
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
 #[inline]
-pub(crate) fn answer<F: Future<Output = Reply>>(_: Option<Endpoint>, _: &Request<'_>, answer: F) -> F {
-    answer
+pub(crate) fn answer<F: Future<Output = Reply>>(_: Option<Endpoint>, _: &Request<'_>, answer: impl FnOnce() -> F) -> F {
+    answer()
 }
 
-/// An answer on its way; `None` where there is no endpoint.
+/// An answer on its way; `None` where there is no endpoint. It is made where it waits, since to move a large one costs time.
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 pub(crate) async fn answer<F: Future<Output = Reply>>(
     endpoint: Option<Endpoint>,
     request: &Request<'_>,
-    answer: F,
+    answer: impl FnOnce() -> F,
 ) -> Reply {
     #[cfg(feature = "tracing")]
-    let (span, answer) = {
-        use tracing::Instrument as _;
-        let span = span::of(endpoint, request);
-        (span::Unanswered(span.clone()), answer.instrument(span))
-    };
+    let span = span::Unanswered(span::of(endpoint, request));
     #[cfg(feature = "metrics")]
-    let begun = std::time::Instant::now();
-    let reply = answer.await;
+    let answering = metrics::Answering::begin(endpoint);
+    #[cfg(feature = "tracing")]
+    let reply = tracing::Instrument::instrument(answer(), span.0.clone()).await;
+    #[cfg(not(feature = "tracing"))]
+    let reply = answer().await;
     #[cfg(feature = "metrics")]
-    metrics::answered(endpoint, &reply, begun.elapsed());
+    answering.end(&reply);
     #[cfg(feature = "tracing")]
     span.end(&reply);
     let _ = request;
@@ -48,13 +49,13 @@ pub(crate) fn answer_now(endpoint: Option<Endpoint>, request: &Request<'_>, answ
     #[cfg(feature = "tracing")]
     let span = span::of(endpoint, request);
     #[cfg(feature = "metrics")]
-    let begun = std::time::Instant::now();
+    let answering = metrics::Answering::begin(endpoint);
     #[cfg(feature = "tracing")]
     let reply = span.in_scope(answer);
     #[cfg(not(feature = "tracing"))]
     let reply = answer();
     #[cfg(feature = "metrics")]
-    metrics::answered(endpoint, &reply, begun.elapsed());
+    answering.end(&reply);
     #[cfg(feature = "tracing")]
     span::end(&span, &reply);
     let _ = (endpoint, request);
@@ -83,20 +84,3 @@ pub(crate) fn issued() {
     #[cfg(feature = "metrics")]
     metrics::issued();
 }
-
-/// A call of a store on its way.
-#[cfg(not(feature = "metrics"))]
-#[inline]
-pub(crate) fn store<F: Future>(_: &'static str, call: F) -> F {
-    call
-}
-
-/// A call of an issuer on its way.
-#[cfg(not(feature = "metrics"))]
-#[inline]
-pub(crate) fn issuer<F: Future>(_: &'static str, call: F) -> F {
-    call
-}
-
-#[cfg(feature = "metrics")]
-pub(crate) use metrics::{issuer, store};

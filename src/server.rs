@@ -254,7 +254,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
         let Some(uses) = &self.uses else { return Ok(()) };
         let noted = uses.all();
         if !noted.is_empty() {
-            observe::store("record_uses", self.store.record_uses(&noted)).await?;
+            observe::Call::RecordUses.begin().end(self.store.record_uses(&noted).await)?;
             uses.forget(noted);
         }
         Ok(())

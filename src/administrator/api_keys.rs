@@ -53,8 +53,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             if let Some(tenant) = tenant.filter(|tenant| client.assigned(tenant.as_str()).is_none()) {
                 let asked = std::slice::from_ref(tenant);
                 let open = client.has_access_to_all_tenants()
-                    && observe::store("existing_tenants", self.server.store().existing_tenants(asked))
-                        .await?
+                    && observe::Call::ExistingTenants
+                        .begin()
+                        .end(self.server.store().existing_tenants(asked).await)?
                         .contains(tenant);
                 if !open {
                     return Err(Error::WrongParameter("tenant", "it is not assigned to the client"));
@@ -66,7 +67,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
                 .with_scope(scope)
                 .with_authorization(Authorization::new(client.global().clone(), held))
                 .with_api_key_label(label.to_owned());
-            observe::store("insert", self.server.store().insert(token.hash(), claims.clone())).await?;
+            observe::Call::Insert.begin().end(self.server.store().insert(token.hash(), claims.clone()).await)?;
             Ok(claims)
         };
         let claims = self.recorded(&subject, create).await?;
@@ -87,7 +88,8 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     }
 
     async fn find_api_keys(&self, client_id: &ClientId) -> Result<Vec<(TokenHash, Claims)>, Error> {
-        let mut keys = observe::store("list_tokens", self.server.store().list_tokens(client_id, self.now)).await?;
+        let mut keys =
+            observe::Call::ListTokens.begin().end(self.server.store().list_tokens(client_id, self.now).await)?;
         keys.retain(|(_, claims)| claims.api_key_label().is_some());
         keys.sort_by_key(|(hash, claims)| (std::cmp::Reverse(claims.issued_at()), *hash));
         Ok(keys)
@@ -104,16 +106,16 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             self.may_touch(&self.find(client_id, &subject).await?.0)?;
             let Some(id) = id else {
                 for (hash, _) in self.find_api_keys(client_id).await? {
-                    observe::store("revoke", store.revoke(&hash)).await?;
+                    observe::Call::Revoke.begin().end(store.revoke(&hash).await)?;
                 }
                 return Ok(());
             };
-            let found = observe::store("find", store.find(id)).await?;
+            let found = observe::Call::Find.begin().end(store.find(id).await)?;
             let is_its = |claims: &Claims| claims.client_id() == client_id && claims.api_key_label().is_some();
             found.filter(is_its).ok_or(Error::NotFound("API key"))?;
             // Only one that is there is named: what was asked for may be the key itself in the wrong place.
             subject.found_target();
-            let revoked = observe::store("revoke", store.revoke(id)).await?;
+            let revoked = observe::Call::Revoke.begin().end(store.revoke(id).await)?;
             if revoked { Ok(()) } else { Err(Error::NotFound("API key")) }
         };
         self.recorded(&subject, revoke).await

@@ -13,8 +13,9 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
     /// # Errors
     /// When the store cannot tell.
     pub async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), Error> {
-        let list =
-            async { Ok(observe::store("list_clients", self.server.store().list_clients(filter, skip, most)).await?) };
+        let list = async {
+            Ok(observe::Call::ListClients.begin().end(self.server.store().list_clients(filter, skip, most).await)?)
+        };
         self.recorded(&Subject::new(AuditAction::ListClients, None), list).await
     }
 
@@ -45,7 +46,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             let client = client.build()?;
             client.check_scopes()?;
             self.may_touch(&client)?;
-            match observe::store("register", self.server.store().register(client.clone())).await? {
+            match observe::Call::Register.begin().end(self.server.store().register(client.clone()).await)? {
                 Registered::New(_) => Ok((client, secret)),
                 Registered::Exists => Err(Error::AlreadyExists("client")),
             }
@@ -105,7 +106,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         let subject = Subject::new(AuditAction::RevokeTokens, client_id);
         let revoke = async {
             self.may_touch(&self.find(client_id, &subject).await?.0)?;
-            Ok(observe::store("revoke_all", self.server.store().revoke_all(client_id, self.now)).await?)
+            Ok(observe::Call::RevokeAll.begin().end(self.server.store().revoke_all(client_id, self.now).await)?)
         };
         self.recorded(&subject, revoke).await
     }

@@ -133,7 +133,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
         self.may_give(role.resources(), role.id().tenant())?;
         // It is one from now on.
         subject.found_target();
-        Ok(observe::store("define_role", self.server.store().define_role(role.clone())).await?)
+        Ok(observe::Call::DefineRole.begin().end(self.server.store().define_role(role.clone()).await)?)
     }
 
     /// Removes the definition of a role. Who still has the role has nothing by it from the next token on.
@@ -147,7 +147,7 @@ impl<S: ClientRegistry + TokenStore, T> Administrator<'_, S, T> {
             let before = self.defined_role(id).await?;
             subject.found_target();
             self.may_give(before.resources(), id.tenant())?;
-            let deleted = observe::store("delete_role", self.server.store().delete_role(id)).await?;
+            let deleted = observe::Call::DeleteRole.begin().end(self.server.store().delete_role(id).await)?;
             if deleted { Ok(()) } else { Err(Error::NotFound("role")) }
         };
         self.recorded(&subject, delete).await

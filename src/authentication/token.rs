@@ -36,23 +36,26 @@ impl<S: ClientStore + TokenStore, T: TokenVerifier> AuthorizationServer<S, T> {
         let Some(claims) = self.find_claims(token, now).await? else {
             return Ok(None);
         };
-        let client = observe::store("find_client", self.store().find_client(claims.client_id().as_str())).await?;
+        let client =
+            observe::Call::FindClient.begin().end(self.store().find_client(claims.client_id().as_str()).await)?;
         let client = client.filter(|client| client.seacatauth_credentials());
         Ok(client.inspect(|_| self.note(&claims, token, now)).map(|client| (claims, client)))
     }
 
     /// What the token says by itself, if it has not been revoked.
     pub(crate) async fn find_claims(&self, token: &str, now: OffsetDateTime) -> Result<Option<Claims>, BackendError> {
-        if let Some(claims) = observe::issuer("verify", self.issuer().verify(token, now)).await? {
+        if let Some(claims) = observe::Call::Verify.begin().end(self.issuer().verify(token, now).await)? {
             let is_denied = match claims.jti() {
-                Some(jti) => observe::store("is_denied", self.store().is_denied(&TokenHash::of(jti), &claims)).await?,
+                Some(jti) => {
+                    observe::Call::IsDenied.begin().end(self.store().is_denied(&TokenHash::of(jti), &claims).await)?
+                }
                 // It is the verifier that has found it in a store.
                 None => false,
             };
             return Ok((!is_denied).then_some(claims));
         }
         // Issuers that keep no tokens know no API key, and others may keep theirs elsewhere.
-        let found = observe::store("find", self.store().find(&TokenHash::of(token))).await?;
+        let found = observe::Call::Find.begin().end(self.store().find(&TokenHash::of(token)).await)?;
         Ok(found.filter(|claims| claims.api_key_label().is_some() && now < claims.expires_at()))
     }
 
@@ -75,7 +78,7 @@ impl<S: ClientRegistry + TokenStore, T: TokenVerifier> AuthorizationServer<S, T>
         let Some(claims) = self.find_claims(token, now).await?.filter(|claims| claims.is_meant_for(None)) else {
             return Ok(None);
         };
-        let read = observe::store("read", self.store().read(claims.client_id())).await?;
+        let read = observe::Call::Read.begin().end(self.store().read(claims.client_id()).await)?;
         let client = read.map(|(client, _)| client).filter(Client::seacatauth_credentials);
         Ok(client.inspect(|_| self.note(&claims, token, now)).map(|client| still_held(claims, &client)))
     }

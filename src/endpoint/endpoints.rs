@@ -34,7 +34,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 8] = variants::all!(
+    pub(crate) const ALL: [Self; 8] = variants::all!(
         Endpoint: Token,
         Introspection,
         Revocation,

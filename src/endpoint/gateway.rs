@@ -105,7 +105,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    observe::answer(Some(Endpoint::Gateway), request, ask(server, request)).await
+    observe::answer(Some(Endpoint::Gateway), request, || ask(server, request)).await
 }
 
 async fn ask<S, T>(server: &AuthorizationServer<S, T>, request: &Request<'_>) -> Reply

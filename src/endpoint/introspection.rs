@@ -55,7 +55,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    let answer = async {
+    let answer = || async {
         match introspect(server, request).await {
             Ok(response) => Reply::json(200, &response),
             Err(cause) => {

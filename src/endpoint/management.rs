@@ -73,7 +73,7 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenVerifier,
 {
-    let answer = async {
+    let answer = || async {
         match manage(server, request).await {
             Ok(reply) => reply,
             Err(cause) => Reply::error(cause, server.config()),

@@ -41,7 +41,7 @@ where
     S: ClientStore + TokenStore,
     T: TokenVerifier,
 {
-    let answer = async {
+    let answer = || async {
         match revoke(server, request).await {
             // §2.2: nobody looks at the body.
             Ok(()) => Reply::json(200, &BTreeMap::<&str, &str>::new()),
@@ -123,8 +123,8 @@ where
         return Err(Error::NotItsToken);
     }
     if claims.jti().is_some() {
-        observe::store("deny", server.store().deny(id, claims)).await?;
-    } else if !observe::store("revoke", server.store().revoke(id)).await?
+        observe::Call::Deny.begin().end(server.store().deny(id, claims).await)?;
+    } else if !observe::Call::Revoke.begin().end(server.store().revoke(id).await)?
         && server.find_claims(token, request.received_at).await?.is_some()
     {
         // It was not somebody else who was faster: the issuer keeps its tokens elsewhere.

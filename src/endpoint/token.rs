@@ -45,7 +45,7 @@ where
     S: ClientStore,
     T: TokenIssuer,
 {
-    let answer = async {
+    let answer = || async {
         match mint(server, request).await {
             Ok(reply) => {
                 observe::issued();
@@ -77,7 +77,7 @@ where
     let tenants = existing(server.store(), &authenticated.unassigned_tenants()).await?;
     let authorized = authenticated.authorize(&tenants, config)?; //             §3.3
     let rate_limit = server.take_token(authorized.claims(), request).await?;
-    let issued = observe::issuer("issue", server.issuer().issue(authorized.claims())).await; // §1.4
+    let issued = observe::Call::Issue.begin().end(server.issuer().issue(authorized.claims()).await); // §1.4
     let cause = match issued {
         // The token stays where it is, since what has just been written waits for its row when it is moved.
         Ok(ref access_token) if fits_into_a_header(access_token, config) => {
@@ -101,7 +101,7 @@ async fn existing<S: ClientStore>(store: &S, tenants: &[TenantName]) -> Result<V
     if tenants.is_empty() {
         return Ok(Vec::new());
     }
-    observe::store("existing_tenants", store.existing_tenants(tenants)).await
+    observe::Call::ExistingTenants.begin().end(store.existing_tenants(tenants).await)
 }
 
 /// Tells the audit who was refused, so far as the request says it.

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// One of each.
-fn causes() -> Vec<Error> {
+pub(crate) fn causes() -> Vec<Error> {
     variants::all!(
         Error: MethodNotAllowed("POST"),
         BodyTooLarge,

@@ -12,6 +12,7 @@ use std::{fmt, mem};
 use tracing::{
     Span,
     field::{Empty, display},
+    level_filters::LevelFilter,
 };
 
 use super::{Endpoint, Reply, Request};
@@ -43,6 +44,9 @@ pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
         oauth.client_id = Empty,
         oauth.cause = Empty,
     );
+    if span.is_none() {
+        return span; // and nobody else sees what it would be called
+    }
     match request.route {
         Some(path) if endpoint != Some(Endpoint::Management) => name(&span, request, path),
         _ => {
@@ -57,6 +61,7 @@ pub(super) fn of(endpoint: Option<Endpoint>, request: &Request<'_>) -> Span {
 pub(super) struct Unanswered(pub(super) Span);
 
 impl Unanswered {
+    #[inline]
     pub(super) fn end(mut self, reply: &Reply) {
         end(&mem::replace(&mut self.0, Span::none()), reply);
     }
@@ -65,7 +70,9 @@ impl Unanswered {
 impl Drop for Unanswered {
     fn drop(&mut self) {
         // Of one that was answered there is nothing here any more. No event, since whoever hangs up would fill the log.
-        fail(&self.0, &Error::Interrupted);
+        if !self.0.is_none() {
+            fail(&self.0, &Error::Interrupted);
+        }
     }
 }
 
@@ -92,7 +99,11 @@ fn fail(span: &Span, cause: &Error) {
 }
 
 /// What is entered is the span of the request, or one of the host's without such a field, which then takes no notice.
+#[inline]
 pub(super) fn client(client_id: &str) {
+    if LevelFilter::current() == LevelFilter::OFF {
+        return; // nobody listens, and to look for what is entered costs more than to ask that
+    }
     Span::current().record("oauth.client_id", client_id);
 }
 

@@ -115,7 +115,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
                 self.record(AuditEvent { client_id, target: Some(&id), ..event });
                 if self.uses().is_some() {
                     // The id is new, and the secret is not unused.
-                    observe::store("record_uses", self.store().record_uses(&[(id, upgrade.at)])).await?;
+                    observe::Call::RecordUses.begin().end(self.store().record_uses(&[(id, upgrade.at)]).await)?;
                 }
             }
             upgrades.forget(&client_id, &upgrade);
@@ -129,7 +129,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
         client_id: &ClientId,
         upgrade: &Upgrade,
     ) -> Result<Option<StoredSecret>, BackendError> {
-        while let Some((client, version)) = observe::store("read", self.store().read(client_id)).await? {
+        while let Some((client, version)) = observe::Call::Read.begin().end(self.store().read(client_id).await)? {
             let mut secrets = client.client_secrets().to_vec();
             let Some(secret) = secrets.iter_mut().find(|secret| *secret.hash() == upgrade.old) else { break };
             let upgraded = StoredSecret::new(upgrade.new.clone())
@@ -137,7 +137,7 @@ impl<S: ClientRegistry, T> AuthorizationServer<S, T> {
                 .with_expires_at(secret.expires_at());
             *secret = upgraded.clone();
             let client = client.into_builder().client_secrets(secrets).build()?;
-            match observe::store("update", self.store().update(client, version)).await? {
+            match observe::Call::Update.begin().end(self.store().update(client, version).await)? {
                 Updated::Done(_) => return Ok(Some(upgraded)),
                 Updated::Unknown => break,
                 Updated::Stale => {} // each time, some other change got through

@@ -43,23 +43,17 @@ impl CounterStore for AnyCounterStore {
         limit: &FailureLimit,
         now: OffsetDateTime,
     ) -> Result<Attempt, BackendError> {
-        observe::store("attempt", async {
-            match &self.0 {
-                Chosen::Memory(memory) => CounterStore::attempt(memory, key, limit, now).await,
-                Chosen::Other(other) => other.attempt(key, limit, now).await,
-            }
+        observe::Call::Attempt.begin().end(match &self.0 {
+            Chosen::Memory(memory) => CounterStore::attempt(memory, key, limit, now).await,
+            Chosen::Other(other) => other.attempt(key, limit, now).await,
         })
-        .await
     }
 
     async fn forgive(&self, key: CounterKey<'_>, admitted: &Admitted) -> Result<(), BackendError> {
-        observe::store("forgive", async {
-            match &self.0 {
-                Chosen::Memory(memory) => CounterStore::forgive(memory, key, admitted).await,
-                Chosen::Other(other) => other.forgive(key, admitted).await,
-            }
+        observe::Call::Forgive.begin().end(match &self.0 {
+            Chosen::Memory(memory) => CounterStore::forgive(memory, key, admitted).await,
+            Chosen::Other(other) => other.forgive(key, admitted).await,
         })
-        .await
     }
 
     async fn take(
@@ -69,23 +63,17 @@ impl CounterStore for AnyCounterStore {
         now: OffsetDateTime,
         ends_at: OffsetDateTime,
     ) -> Result<Taken, BackendError> {
-        observe::store("take", async {
-            match &self.0 {
-                Chosen::Memory(memory) => CounterStore::take(memory, key, most, now, ends_at).await,
-                Chosen::Other(other) => other.take(key, most, now, ends_at).await,
-            }
+        observe::Call::Take.begin().end(match &self.0 {
+            Chosen::Memory(memory) => CounterStore::take(memory, key, most, now, ends_at).await,
+            Chosen::Other(other) => other.take(key, most, now, ends_at).await,
         })
-        .await
     }
 
     async fn give_back(&self, key: CounterKey<'_>, ends_at: OffsetDateTime) -> Result<(), BackendError> {
-        observe::store("give_back", async {
-            match &self.0 {
-                Chosen::Memory(memory) => CounterStore::give_back(memory, key, ends_at).await,
-                Chosen::Other(other) => other.give_back(key, ends_at).await,
-            }
+        observe::Call::GiveBack.begin().end(match &self.0 {
+            Chosen::Memory(memory) => CounterStore::give_back(memory, key, ends_at).await,
+            Chosen::Other(other) => other.give_back(key, ends_at).await,
         })
-        .await
     }
 }
 
