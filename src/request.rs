@@ -166,7 +166,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    #[inline]
+    // In any case: the names of fields are nearly always known where this is called, and then little of it is left.
+    #[inline(always)]
     fn add(&mut self, name: &str, value: &'a [u8]) {
         let field = if name.eq_ignore_ascii_case("authorization") {
             &mut self.authorization
@@ -186,8 +187,9 @@ impl<'a> Request<'a> {
     /// one there is [`Request::oversized_body`].
     #[must_use]
     #[inline]
-    pub const fn body(self, body: &'a [u8]) -> Self {
-        Self { body: Body::Whole(body), ..self }
+    pub const fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = Body::Whole(body);
+        self
     }
 
     /// A body that the host did not read, because it is longer than what the configuration allows; answered with 413.
