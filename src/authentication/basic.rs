@@ -1,6 +1,6 @@
 //! `Authorization: Basic` as RFC 6749 §2.3.1 uses it: RFC 7617, with both halves form-encoded first.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT};
+use base64_simd::STANDARD_NO_PAD;
 use memchr::memchr;
 use zeroize::Zeroizing;
 
@@ -66,10 +66,19 @@ fn decode_halves(bytes: &mut Vec<u8>, colon: usize) -> Option<usize> {
     Some(id_len)
 }
 
+/// RFC 4648 §4, with its padding, some of it or none.
 fn undo_base64(token68: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (text, padding) = match token68 {
+        [text @ .., b'=', b'='] => (text, 2),
+        [text @ .., b'='] => (text, 1),
+        text => (text, 0),
+    };
+    if padding > text.len().next_multiple_of(4) - text.len() {
+        return None;
+    }
     // With its final capacity from the start, so that growing leaves no copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(token68.len().div_ceil(4) * 3));
-    STANDARD_PAD_INDIFFERENT.decode_vec(token68, &mut bytes).ok()?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3 + 3));
+    STANDARD_NO_PAD.decode_append(text, &mut *bytes).ok()?;
     Some(bytes)
 }
 
@@ -102,7 +111,7 @@ fn flaw(token68: &[u8]) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use base64::prelude::BASE64_STANDARD;
+    use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT, prelude::BASE64_STANDARD};
     use proptest::prelude::*;
 
     use super::*;
@@ -167,6 +176,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn rfc4648_base64_is_what_it_is_for_a_peer(
+            text in "([A-Za-z0-9+/]{4}){0,30}[A-Za-z0-9+/]{0,3}={0,3}|[A-Za-z0-9+/=_-]{0,40}",
+            bytes in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let padded = BASE64_STANDARD.encode(&bytes);
+            for text in [text.as_bytes(), &bytes, padded.as_bytes()] {
+                let peer = STANDARD_PAD_INDIFFERENT.decode(text).ok();
+                prop_assert_eq!(undo_base64(text).map(|bytes| bytes.to_vec()), peer);
+            }
+        }
+
         #[test]
         fn decodes_what_a_client_encodes(id in "[ -~]{1,20}", secret in "[^\\p{Cc}]{0,40}") {
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();

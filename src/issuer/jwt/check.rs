@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -74,14 +74,14 @@ impl<'a> Jwt<'a> {
 
     /// What a token is named by (RFC 7519 §4.1.7) that this server has made itself: it is not asked whether it counts.
     pub(super) fn jti(&self) -> Option<String> {
-        let payload = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(self.payload).ok()?);
+        let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode_to_vec(self.payload).ok()?);
         Some(serde_json::from_slice::<Named>(&payload).ok()?.jti)
     }
 
     /// The header, if it is one of an access token (RFC 9068 §4): nothing else that the same server signs is taken for one.
     fn header(&self) -> Option<JwtHeader> {
         let (header, _) = self.signed.split_once('.').filter(|(header, _)| header.len() <= MAX_HEADER_BYTES)?;
-        let Object::<JwtHeader>(header) = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        let Object::<JwtHeader>(header) = serde_json::from_slice(&URL_SAFE_NO_PAD.decode_to_vec(header).ok()?).ok()?;
         // RFC 7515 §4.1.9: `application/` may be left out.
         let (prefix, typ) = header.typ.split_once('/').unwrap_or(("application", &header.typ));
         let is_access_token = prefix.eq_ignore_ascii_case("application") && typ.eq_ignore_ascii_case(TYPE);
@@ -92,11 +92,11 @@ impl<'a> Jwt<'a> {
     ///
     /// The key alone chooses how the signature is checked (RFC 8725 §3.1).
     pub(crate) fn check(&self, key: &PublicJwk, rules: &JwtRules<'_>, now: OffsetDateTime) -> Option<Claims> {
-        let signature = BASE64_URL_SAFE_NO_PAD.decode(self.signature).ok()?;
+        let signature = URL_SAFE_NO_PAD.decode_to_vec(self.signature).ok()?;
         if !key.verify(self.signed.as_bytes(), &signature) {
             return None;
         }
-        let payload = BASE64_URL_SAFE_NO_PAD.decode(self.payload).ok()?;
+        let payload = URL_SAFE_NO_PAD.decode_to_vec(self.payload).ok()?;
         let Object(payload) = serde_json::from_slice(&payload).ok()?;
         rules.claims(payload, now)
     }
