@@ -262,10 +262,14 @@ fn store(secret: &ClientSecret) -> MemoryStore {
 fn minter<T: TokenIssuer>(store: MemoryStore, issuer: T, secret: &ClientSecret) -> impl Fn() {
     let server = AuthorizationServer::new(store, issuer, Config::default());
     let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("client-999:{}", secret.expose())));
-    let clock = Cell::new(now());
+    let (clock, ticks) = (Cell::new(now()), Cell::new(0_u32));
     move || {
-        // Ten mints a second, so that 1,800 tokens live at a time and each mint drops one that has expired.
-        clock.set(clock.get() + Duration::from_millis(100));
+        // Ten mints a second, so that 1,800 tokens live at a time and each mint drops one that has expired. The clock goes by steps,
+        // since to reckon with times takes time.
+        ticks.set(ticks.get() + 1);
+        if ticks.get() % 16 == 0 {
+            clock.set(clock.get() + Duration::from_millis(1600));
+        }
         let request = Request::new("POST", clock.get())
             .header("Authorization", authorization.as_bytes())
             .header("Content-Type", b"application/x-www-form-urlencoded")
