@@ -18,8 +18,8 @@ use tower_service::Service;
 use zeroize::Zeroizing;
 
 use crate::{
-    AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
-    handle_request, http_types::into_response, now,
+    AuthorizationServer, ClientRegistry, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
+    endpoint::handle_routed_request, http_types::into_response, now,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
@@ -111,11 +111,14 @@ where
 {
     async fn reply<B: Body>(&self, parts: &Parts, body: B) -> Reply {
         let Self { server, endpoints } = self;
-        if !endpoints.find(parts.uri.path()).is_some_and(Endpoint::takes_body) {
-            return handle_request(server, endpoints, &Request::from_parts(parts, now())).await;
-        }
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let body = body::read(body, length, server.config().max_body_bytes()).await;
+        let route = endpoints.route(parts.uri.path());
+        let body = match route {
+            Some((endpoint, _)) if endpoint.takes_body() => {
+                let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+                body::read(body, length, server.config().max_body_bytes()).await
+            }
+            _ => Ok(Zeroizing::default()),
+        };
         // It has arrived when all of it has: nobody gains time by a body that comes slowly.
         let request = Request::from_parts(parts, now());
         let request = match &body {
@@ -123,7 +126,7 @@ where
             Err(body::NotRead::TooLong) => request.oversized_body(),
             Err(body::NotRead::BrokenOff) => request.broken_off_body(),
         };
-        handle_request(server, endpoints, &request).await
+        handle_routed_request(server, endpoints, route, request).await
     }
 }
 
