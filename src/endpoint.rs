@@ -23,5 +23,5 @@ pub use openapi::OPENAPI;
 pub use revocation::handle_revocation_request;
 pub use route::handle_request;
 #[cfg(feature = "tower")]
-pub(crate) use route::handle_routed_request;
+pub(crate) use route::{handle_routed_request, routed};
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

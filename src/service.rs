@@ -19,7 +19,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     AuthorizationServer, ClientRegistry, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
-    endpoint::handle_routed_request, http_types::into_response, now,
+    endpoint::{handle_routed_request, routed},
+    http_types::into_response,
+    now,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
@@ -126,7 +128,10 @@ where
             Err(body::NotRead::TooLong) => request.oversized_body(),
             Err(body::NotRead::BrokenOff) => request.broken_off_body(),
         };
-        handle_routed_request(server, endpoints, route, request).await
+        let request = routed(endpoints, route, request);
+        let endpoint = route.map(|(endpoint, _)| endpoint);
+        // Two boxes, since the allocator has one of up to a kilobyte at hand and has to look for a larger one.
+        Box::pin(handle_routed_request(server, endpoints, endpoint, &request)).await
     }
 }
 

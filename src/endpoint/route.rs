@@ -68,22 +68,22 @@ where
     T: TokenIssuer + TokenVerifier,
 {
     let route = endpoints.route(request.path);
-    handle_routed_request(server, endpoints, route, *request).await
+    let request = routed(endpoints, route, *request);
+    handle_routed_request(server, endpoints, route.map(|(endpoint, _)| endpoint), &request).await
 }
 
-/// The same once it is known which endpoint is at its path, and what is behind the path of that.
+/// The same for a request that is [`routed`].
 pub(crate) async fn handle_routed_request<S, T>(
     server: &AuthorizationServer<S, T>,
     endpoints: &Endpoints,
-    route: Option<(Endpoint, &str)>,
-    request: Request<'_>,
+    endpoint: Option<Endpoint>,
+    request: &Request<'_>,
 ) -> Reply
 where
     S: ClientRegistry + TokenStore,
     T: TokenIssuer + TokenVerifier,
 {
-    let request = &routed(endpoints, route, request);
-    let Some((endpoint, _)) = route else {
+    let Some(endpoint) = endpoint else {
         let reply = || Reply::error(Error::NotFound("endpoint"), server.config());
         return observe::answer_now(None, request, reply);
     };
@@ -100,8 +100,12 @@ where
     }
 }
 
-/// The request as its endpoint gets it: that of management has what is behind its own path.
-fn routed<'a>(endpoints: &Endpoints, route: Option<(Endpoint, &'a str)>, request: Request<'a>) -> Request<'a> {
+/// The request as the endpoint at its path gets it: that of management has what is behind its own path.
+pub(crate) fn routed<'a>(
+    endpoints: &Endpoints,
+    route: Option<(Endpoint, &'a str)>,
+    request: Request<'a>,
+) -> Request<'a> {
     let Some((endpoint, rest)) = route else {
         return request.routed_to(endpoints.scheme(), None);
     };
