@@ -111,7 +111,7 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenIssuer + TokenVerifier,
 {
-    async fn reply<B: Body>(&self, parts: &Parts, body: B) -> Reply {
+    async fn reply<B: Body + 'static>(&self, parts: &Parts, body: B) -> Reply {
         let Self { server, endpoints } = self;
         let route = endpoints.route(parts.uri.path());
         let body = match route {
@@ -119,7 +119,7 @@ where
                 let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
                 body::read(body, length, server.config().max_body_bytes()).await
             }
-            _ => Ok(Zeroizing::default()),
+            _ => Ok(body::Whole::default()),
         };
         // It has arrived when all of it has: nobody gains time by a body that comes slowly.
         let request = Request::from_parts(parts, now());
