@@ -22,4 +22,6 @@ pub use metadata::handle_metadata_request;
 pub use openapi::OPENAPI;
 pub use revocation::handle_revocation_request;
 pub use route::handle_request;
+#[cfg(feature = "tower")]
+pub(crate) use route::{handle_routed_request, routed};
 pub use token::{AuthenticatedRequest, AuthorizedRequest, TokenRequest, TokenResponse, handle_token_request};

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
+    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, PRAGMA},
     request::Parts,
 };
 use time::OffsetDateTime;
@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::{
     Reply, Request, Source,
     reply::{JSON, NOT_KEPT},
+    request::Field,
 };
 
 impl<'a> Request<'a> {
@@ -24,10 +25,21 @@ impl<'a> Request<'a> {
     /// # Ok::<(), http::Error>(())
     /// ```
     pub fn from_parts(parts: &'a Parts, received_at: impl Into<OffsetDateTime>) -> Self {
-        let headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let source = parts.extensions.get().map(|Source(address)| *address);
         let request = Self::new(parts.method.as_str(), received_at).path(parts.uri.path()).query(parts.uri.query());
-        request.source(source).headers(headers)
+        let mut request = request.source(source);
+        for (name, value) in &parts.headers {
+            // As names and not as text, which takes longer.
+            let field = match name {
+                name if *name == AUTHORIZATION => &mut request.authorization,
+                name if *name == CONTENT_TYPE => &mut request.content_type,
+                name if *name == IF_MATCH => &mut request.if_match,
+                name if *name == IF_NONE_MATCH => &mut request.if_none_match,
+                _ => continue,
+            };
+            *field = if matches!(field, Field::Absent) { Field::Once(value.as_bytes()) } else { Field::Repeated };
+        }
+        request
     }
 }
 
@@ -77,7 +89,7 @@ pub(crate) fn into_response<B>(reply: Reply, body: impl FnOnce(Vec<u8>) -> B) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, Error, now, request::Field};
+    use crate::{Config, Error, now};
 
     #[test]
     fn everything_of_a_request() {

@@ -18,8 +18,10 @@ use tower_service::Service;
 use zeroize::Zeroizing;
 
 use crate::{
-    AuthorizationServer, ClientRegistry, Endpoint, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
-    handle_request, http_types::into_response, now,
+    AuthorizationServer, ClientRegistry, Endpoints, Reply, Request, TokenIssuer, TokenStore, TokenVerifier,
+    endpoint::{handle_routed_request, routed},
+    http_types::into_response,
+    now,
 };
 
 /// All endpoints of a server as one [`tower_service::Service`], which never fails. A clone shares the server.
@@ -109,13 +111,16 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenIssuer + TokenVerifier,
 {
-    async fn reply<B: Body>(&self, parts: &Parts, body: B) -> Reply {
+    async fn reply<B: Body + 'static>(&self, parts: &Parts, body: B) -> Reply {
         let Self { server, endpoints } = self;
-        if !endpoints.find(parts.uri.path()).is_some_and(Endpoint::takes_body) {
-            return handle_request(server, endpoints, &Request::from_parts(parts, now())).await;
-        }
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let body = body::read(body, length, server.config().max_body_bytes()).await;
+        let route = endpoints.route(parts.uri.path());
+        let body = match route {
+            Some((endpoint, _)) if endpoint.takes_body() => {
+                let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+                body::read(body, length, server.config().max_body_bytes()).await
+            }
+            _ => Ok(body::Whole::default()),
+        };
         // It has arrived when all of it has: nobody gains time by a body that comes slowly.
         let request = Request::from_parts(parts, now());
         let request = match &body {
@@ -123,7 +128,10 @@ where
             Err(body::NotRead::TooLong) => request.oversized_body(),
             Err(body::NotRead::BrokenOff) => request.broken_off_body(),
         };
-        handle_request(server, endpoints, &request).await
+        let request = routed(endpoints, route, request);
+        let endpoint = route.map(|(endpoint, _)| endpoint);
+        // Two boxes, since the allocator has one of up to a kilobyte at hand and has to look for a larger one.
+        Box::pin(handle_routed_request(server, endpoints, endpoint, &request)).await
     }
 }
 

@@ -67,31 +67,50 @@ where
     S: ClientRegistry + TokenStore,
     T: TokenIssuer + TokenVerifier,
 {
-    let (endpoint, request) = &routed(endpoints, *request);
+    let route = endpoints.route(request.path);
+    let request = routed(endpoints, route, *request);
+    handle_routed_request(server, endpoints, route.map(|(endpoint, _)| endpoint), &request).await
+}
+
+/// The same for a request that is [`routed`].
+pub(crate) async fn handle_routed_request<S, T>(
+    server: &AuthorizationServer<S, T>,
+    endpoints: &Endpoints,
+    endpoint: Option<Endpoint>,
+    request: &Request<'_>,
+) -> Reply
+where
+    S: ClientRegistry + TokenStore,
+    T: TokenIssuer + TokenVerifier,
+{
     let Some(endpoint) = endpoint else {
         let reply = || Reply::error(Error::NotFound("endpoint"), server.config());
         return observe::answer_now(None, request, reply);
     };
+    // All but the first in a box, so that the future of a token request, which is nearly every one, is no larger for them.
     match endpoint {
         Endpoint::Token => handle_token_request(server, request).await,
-        Endpoint::Introspection => handle_introspection_request(server, request).await,
-        Endpoint::Revocation => handle_revocation_request(server, request).await,
+        Endpoint::Introspection => Box::pin(handle_introspection_request(server, request)).await,
+        Endpoint::Revocation => Box::pin(handle_revocation_request(server, request)).await,
         Endpoint::Jwks => handle_jwks_request(server, request),
-        Endpoint::Gateway => handle_gateway_request(server, request).await,
+        Endpoint::Gateway => Box::pin(handle_gateway_request(server, request)).await,
         Endpoint::Metadata => handle_metadata_request(server, endpoints, request),
-        // In a box, so that the future of every other request is no larger for it.
         Endpoint::Management => Box::pin(handle_management_request(server, request)).await,
         Endpoint::OpenApi => handle_openapi_request(server, endpoints, request),
     }
 }
 
-/// Which endpoint a request is for, and the request as it gets it: that of management has what is behind its own path.
-fn routed<'a>(endpoints: &Endpoints, request: Request<'a>) -> (Option<Endpoint>, Request<'a>) {
-    let Some((endpoint, rest)) = endpoints.route(request.path) else {
-        return (None, request.routed_to(endpoints.scheme(), None));
+/// The request as the endpoint at its path gets it: that of management has what is behind its own path.
+pub(crate) fn routed<'a>(
+    endpoints: &Endpoints,
+    route: Option<(Endpoint, &'a str)>,
+    request: Request<'a>,
+) -> Request<'a> {
+    let Some((endpoint, rest)) = route else {
+        return request.routed_to(endpoints.scheme(), None);
     };
     // What is routed exactly is the endpoint's own path, and so is what comes before the rest.
     let own = request.path.strip_suffix(rest).unwrap_or_default();
     let request = request.routed_to(endpoints.scheme(), Some(own));
-    (Some(endpoint), if endpoint == Endpoint::Management { request.path(rest) } else { request })
+    if endpoint == Endpoint::Management { request.path(rest) } else { request }
 }

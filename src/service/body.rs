@@ -1,8 +1,8 @@
 //! Bodies of requests, which may hold secrets and may not be too long.
 
-use std::pin::pin;
+use std::{any::Any, mem, ops::Deref, pin::pin};
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use zeroize::Zeroizing;
@@ -14,16 +14,39 @@ pub(super) enum NotRead {
     BrokenOff,
 }
 
+/// A whole body.
+pub(super) enum Whole {
+    /// Where the host has it.
+    InPlace(Bytes),
+    Copied(Zeroizing<Vec<u8>>),
+}
+
+impl Default for Whole {
+    fn default() -> Self {
+        Self::InPlace(Bytes::new())
+    }
+}
+
+impl Deref for Whole {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::InPlace(body) => body,
+            Self::Copied(body) => body,
+        }
+    }
+}
+
 /// The whole body, if it has no more than `limit` bytes. It is not read at all where it says that it has, by its own hint or by
 /// the `Content-Length`.
-pub(super) async fn read<B: Body>(body: B, length: Option<u64>, limit: usize) -> Result<Zeroizing<Vec<u8>>, NotRead> {
+pub(super) async fn read<B: Body + 'static>(body: B, length: Option<u64>, limit: usize) -> Result<Whole, NotRead> {
     let length = usize::try_from(body.size_hint().lower().max(length.unwrap_or(0))).unwrap_or(usize::MAX);
     if length > limit {
         return Err(NotRead::TooLong);
     }
     let mut body = pin!(body);
-    // Who only says that much is not given that much.
-    let mut read = Zeroizing::new(Vec::with_capacity(length.min(16 * 1024)));
+    let mut read = Zeroizing::new(Vec::new());
     // Who says that nothing follows is not asked again: that is one turn less for nearly every request.
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
@@ -33,7 +56,15 @@ pub(super) async fn read<B: Body>(body: B, length: Option<u64>, limit: usize) ->
         if data.remaining() > limit - read.len() {
             return Err(NotRead::TooLong);
         }
-        make_room(&mut read, data.remaining());
+        // What comes in one piece is looked at where it is, which leaves no copy of it to be zeroed.
+        if read.is_empty() && body.is_end_stream() {
+            let piece: &mut dyn Any = &mut data;
+            if let Some(piece) = piece.downcast_mut() {
+                return Ok(Whole::InPlace(mem::take(piece)));
+            }
+        }
+        // Who only says that much is not given that much.
+        make_room(&mut read, data.remaining(), length.min(16 * 1024));
         while data.has_remaining() {
             let chunk = data.chunk();
             let len = chunk.len();
@@ -41,14 +72,14 @@ pub(super) async fn read<B: Body>(body: B, length: Option<u64>, limit: usize) ->
             data.advance(len);
         }
     }
-    Ok(read)
+    Ok(Whole::Copied(read))
 }
 
-/// Makes room for `more` bytes, and leaves nothing behind where the others were.
-fn make_room(read: &mut Zeroizing<Vec<u8>>, more: usize) {
+/// Makes room for `more` bytes, for `least` in all, and leaves nothing behind where the others were.
+fn make_room(read: &mut Zeroizing<Vec<u8>>, more: usize, least: usize) {
     let needed = read.len() + more;
     if needed > read.capacity() {
-        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * read.len())));
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * read.len()).max(least)));
         larger.extend_from_slice(read);
         // The one before is zeroed as it goes.
         *read = larger;
@@ -63,7 +94,6 @@ mod tests {
         task::{Context, Poll},
     };
 
-    use bytes::Bytes;
     use http_body::{Frame, SizeHint};
     use http_body_util::{Empty, Full};
 
@@ -103,8 +133,8 @@ mod tests {
             let read = read(Parts(all.into_iter()), None, 10).await.map(|body| body.len());
             assert_eq!(read, expected);
         }
-        assert_eq!(*read(Empty::<Bytes>::new(), None, 1).await.unwrap(), b"");
-        assert_eq!(*read(Full::new(&b"grant"[..]), Some(5), 5).await.unwrap(), b"grant");
+        assert_eq!(*read(Empty::<Bytes>::new(), None, 1).await.unwrap(), *b"");
+        assert_eq!(*read(Full::new(&b"grant"[..]), Some(5), 5).await.unwrap(), *b"grant");
     }
 
     #[tokio::test]
@@ -149,7 +179,12 @@ mod tests {
             }
         }
 
-        assert_eq!(*read(Once(Some(Bytes::from_static(b"grant"))), None, 10).await.unwrap(), b"grant");
-        assert_eq!(*read(Once(None), None, 10).await.unwrap(), b"");
+        assert_eq!(*read(Once(Some(Bytes::from_static(b"grant"))), None, 10).await.unwrap(), *b"grant");
+        assert_eq!(*read(Once(None), None, 10).await.unwrap(), *b"");
+
+        let sent = Bytes::from(vec![b'x'; 10]);
+        let whole = read(Once(Some(sent.clone())), None, 10).await.unwrap();
+        assert_eq!(whole.as_ptr(), sent.as_ptr(), "what comes in one piece is copied");
+        assert_eq!(read(Once(Some(sent)), None, 9).await.err(), Some(NotRead::TooLong));
     }
 }
