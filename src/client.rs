@@ -16,6 +16,7 @@ use crate::{
     TenantName, scope::ScopeToken, text::text_type, variants,
 };
 pub use builder::{ClientBuilder, ClientError};
+use secrets::Secrets;
 pub use secrets::StoredSecret;
 pub(crate) use usual::Grant;
 use usual::Usual;
@@ -85,8 +86,7 @@ pub struct Client {
     client_id_issued_at: Option<OffsetDateTime>,
     client_name: Option<String>,
     token_endpoint_auth_method: TokenEndpointAuthMethod,
-    /// The current one first.
-    secrets: Vec<StoredSecret>,
+    secrets: Secrets,
     seacatauth_credentials: bool,
     scope: Option<Scope>,
     default_scope: Option<Scope>,
@@ -100,7 +100,7 @@ pub struct Client {
     /// By tenant that a role is in: the global resources and its own. Sorted, so that a mint finds and shares them.
     per_tenant: Vec<(TenantName, Resources)>,
     /// By the requested scope; the audience that was requested with it is in the answer.
-    usual_grant: Usual<Option<Box<str>>, Arc<Grant>>,
+    usual_grant: Usual<Option<Scope>, Arc<Grant>>,
 }
 
 impl Client {
@@ -240,14 +240,18 @@ impl Client {
         scope: Option<&str>,
         audience: &[impl Deref<Target = str>],
     ) -> Option<&Arc<Grant>> {
-        let usual = self.usual_grant.get(|usual| usual.as_deref() == scope);
+        let usual = self.usual_grant.get(|usual| usual.as_ref().map(Scope::as_str) == scope);
         usual.filter(|grant| audience.iter().map(|api| &**api).eq(&grant.audience))
     }
 
     /// Remembers what the client gets for this scope, if it is the first that it asked for. Say only what follows from the
     /// client and its request alone.
     pub(crate) fn set_usual_grant(&self, scope: Option<&str>, grant: &Arc<Grant>) {
-        self.usual_grant.set(|| (scope.map(Box::from), grant.clone()));
+        self.usual_grant.set(|| {
+            // Most get what they ask for: it is kept once then, where the response is going to read it too.
+            let granted = grant.scope.as_ref().filter(|granted| Some(granted.as_str()) == scope);
+            (granted.cloned().or_else(|| scope.map(Scope::of_tokens)), grant.clone())
+        });
     }
 
     /// The resources of its global roles.

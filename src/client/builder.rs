@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Client, ClientId, StoredSecret, TokenEndpointAuthMethod, Usual};
+use super::{Client, ClientId, Secrets, StoredSecret, TokenEndpointAuthMethod, Usual};
 use crate::{BackendError, ClientSecretHash, Error, ParseError, Resources, Role, Scope, TenantName, duration};
 
 /// A client in the making, from [`Client::builder`].
@@ -66,7 +66,7 @@ impl ClientBuilder {
             client_id_issued_at: None,
             client_name: None,
             token_endpoint_auth_method: TokenEndpointAuthMethod::default(),
-            secrets: Vec::new(),
+            secrets: Secrets::default(),
             seacatauth_credentials: false,
             scope: None,
             default_scope: None,

@@ -1,5 +1,7 @@
 //! The secrets of a client: the current one, and those that live on beside it for a while.
 
+use std::ops::{Deref, DerefMut};
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
@@ -93,6 +95,47 @@ impl StoredSecret {
     #[must_use]
     pub fn is_live(&self, now: OffsetDateTime) -> bool {
         self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
+/// All that a client has, the current one first. Nearly every client has one secret: that one lies in the client itself, since
+/// it is read at each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Secrets {
+    One([StoredSecret; 1]),
+    /// None, or more than one.
+    Others(Vec<StoredSecret>),
+}
+
+impl FromIterator<StoredSecret> for Secrets {
+    fn from_iter<I: IntoIterator<Item = StoredSecret>>(secrets: I) -> Self {
+        <[_; 1]>::try_from(Vec::from_iter(secrets)).map_or_else(Self::Others, Self::One)
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::Others(Vec::new())
+    }
+}
+
+impl Deref for Secrets {
+    type Target = [StoredSecret];
+
+    fn deref(&self) -> &[StoredSecret] {
+        match self {
+            Self::One(secret) => secret,
+            Self::Others(secrets) => secrets,
+        }
+    }
+}
+
+impl DerefMut for Secrets {
+    fn deref_mut(&mut self) -> &mut [StoredSecret] {
+        match self {
+            Self::One(secret) => secret,
+            Self::Others(secrets) => secrets,
+        }
     }
 }
 

@@ -1,57 +1,88 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, RwLock},
 };
 
 use time::OffsetDateTime;
 
 use super::{
     super::{ClientRegistry, ClientStore, Registered, Updated, Version, registry::forgotten_uses},
-    FORGOTTEN_AT_ONCE, MemoryStore, lock,
+    FORGOTTEN_AT_ONCE, MemoryStore, Shards, lock, read, write,
 };
 use crate::{BackendError, Client, ClientId, Resources, Role, RoleId, TenantName};
 
 /// Clients with their roles resolved, so that a look-up copies nothing; a change of a role goes through its clients.
 #[derive(Default)]
 pub(super) struct Clients {
-    by_id: HashMap<ClientId, (Arc<Client>, Version)>,
+    /// Shared out by the sum of the identifier's bytes. Which lock a look-up takes is all that hangs on it, so it need not be a
+    /// hash that nobody can choose: clients that all share one lock are found as surely.
+    by_id: Shards<RwLock<ById>>,
+    /// Taken before any of the others, and kept until all are written, by whatever changes a client or looks at more than one.
+    defined: RwLock<Defined>,
+}
+
+type ById = HashMap<ClientId, (Arc<Client>, Version)>;
+
+/// What there is beside the clients.
+#[derive(Default)]
+struct Defined {
     roles: BTreeMap<RoleId, Resources>,
-    pub(super) tenants: BTreeSet<TenantName>,
+    tenants: BTreeSet<TenantName>,
     /// The number of the last version that was given.
     last_version: u64,
 }
 
+impl Defined {
+    fn resolve(&self, client: Client) -> Arc<Client> {
+        Arc::new(client.with_roles_resolved(|id| self.roles.get(id).cloned()))
+    }
+}
+
 impl Clients {
-    pub(super) fn insert(&mut self, client: Client) {
+    pub(super) fn insert(&self, client: Client) {
+        let mut defined = write(&self.defined);
         for role in client.roles() {
-            self.define(role);
+            self.define_in(&mut defined, role);
         }
-        self.put(client);
+        self.put(&mut defined, client);
     }
 
-    fn put(&mut self, client: Client) -> Version {
-        self.last_version += 1;
-        let version = Version::new(self.last_version);
-        self.tenants.extend(client.tenants().iter().cloned());
-        let client = client.with_roles_resolved(|id| self.roles.get(id).cloned());
-        self.by_id.insert(client.client_id().clone(), (Arc::new(client), version));
+    pub(super) fn define(&self, role: &Role) {
+        self.define_in(&mut write(&self.defined), role);
+    }
+
+    pub(super) fn define_tenant(&self, tenant: TenantName) {
+        write(&self.defined).tenants.insert(tenant);
+    }
+
+    fn shard(&self, client_id: &str) -> &RwLock<ById> {
+        self.by_id.of(client_id.bytes().fold(0, u8::wrapping_add))
+    }
+
+    fn put(&self, defined: &mut Defined, client: Client) -> Version {
+        defined.last_version += 1;
+        let version = Version::new(defined.last_version);
+        defined.tenants.extend(client.tenants().iter().cloned());
+        let client = defined.resolve(client);
+        write(self.shard(client.client_id().as_str())).insert(client.client_id().clone(), (client, version));
         version
     }
 
-    pub(super) fn define(&mut self, role: &Role) {
+    fn define_in(&self, defined: &mut Defined, role: &Role) {
         // The superuser's is built in, and is what it is without a definition.
-        if role.id().as_str() != Role::SUPERUSER_ID && self.roles.get(role.id()) != Some(role.resources()) {
-            self.roles.insert(role.id().clone(), role.resources().clone());
-            self.resolve(role.id());
+        if role.id().as_str() != Role::SUPERUSER_ID && defined.roles.get(role.id()) != Some(role.resources()) {
+            defined.roles.insert(role.id().clone(), role.resources().clone());
+            self.resolve(defined, role.id());
         }
     }
 
     /// Brings the clients that hold a role up to date with its definition.
-    fn resolve(&mut self, id: &RoleId) {
-        for (client, _) in self.by_id.values_mut() {
-            if client.roles().iter().any(|role| role.id() == id) {
-                let resolved = Client::clone(client).with_roles_resolved(|id| self.roles.get(id).cloned());
-                *client = Arc::new(resolved);
+    fn resolve(&self, defined: &Defined, id: &RoleId) {
+        for shard in self.by_id.iter() {
+            for (client, _) in write(shard).values_mut() {
+                if client.roles().iter().any(|role| role.id() == id) {
+                    *client = defined.resolve(Client::clone(client));
+                }
             }
         }
     }
@@ -59,52 +90,60 @@ impl Clients {
 
 impl ClientStore for MemoryStore {
     async fn find_client(&self, client_id: &str) -> Result<Option<Arc<Client>>, BackendError> {
-        Ok(self.clients().by_id.get(client_id).map(|(client, _)| client.clone()))
+        Ok(read(self.0.clients.shard(client_id)).get(client_id).map(|(client, _)| client.clone()))
     }
 
     async fn existing_tenants(&self, tenants: &[TenantName]) -> Result<Vec<TenantName>, BackendError> {
-        let clients = self.clients();
-        Ok(tenants.iter().filter(|tenant| clients.tenants.contains(*tenant)).cloned().collect())
+        let defined = read(&self.0.clients.defined);
+        Ok(tenants.iter().filter(|tenant| defined.tenants.contains(*tenant)).cloned().collect())
     }
 }
 
 impl ClientRegistry for MemoryStore {
     async fn register(&self, client: Client) -> Result<Registered, BackendError> {
-        let mut clients = self.clients_mut();
-        if clients.by_id.contains_key(client.client_id()) {
+        let clients = &self.0.clients;
+        let mut defined = write(&clients.defined);
+        if read(clients.shard(client.client_id().as_str())).contains_key(client.client_id()) {
             return Ok(Registered::Exists);
         }
-        Ok(Registered::New(clients.put(client)))
+        Ok(Registered::New(clients.put(&mut defined, client)))
     }
 
     async fn read(&self, client_id: &ClientId) -> Result<Option<(Client, Version)>, BackendError> {
-        Ok(self.clients().by_id.get(client_id).map(|(client, version)| (Client::clone(client), *version)))
+        let shard = read(self.0.clients.shard(client_id.as_str()));
+        Ok(shard.get(client_id).map(|(client, version)| (Client::clone(client), *version)))
     }
 
     async fn update(&self, client: Client, version: Version) -> Result<Updated, BackendError> {
-        let mut clients = self.clients_mut();
-        match clients.by_id.get(client.client_id()) {
+        let clients = &self.0.clients;
+        let mut defined = write(&clients.defined);
+        let current =
+            read(clients.shard(client.client_id().as_str())).get(client.client_id()).map(|(_, current)| *current);
+        match current {
             None => Ok(Updated::Unknown),
-            Some((_, current)) if *current != version => Ok(Updated::Stale),
-            Some(_) => Ok(Updated::Done(clients.put(client))),
+            Some(current) if current != version => Ok(Updated::Stale),
+            Some(_) => Ok(Updated::Done(clients.put(&mut defined, client))),
         }
     }
 
     async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
-        Ok(self.clients_mut().by_id.remove(client_id).is_some())
+        let _defined = write(&self.0.clients.defined);
+        Ok(write(self.0.clients.shard(client_id.as_str())).remove(client_id).is_some())
     }
 
     async fn list_clients(&self, filter: &str, skip: usize, most: usize) -> Result<(Vec<Client>, usize), BackendError> {
-        let clients = self.clients();
+        let _defined = read(&self.0.clients.defined);
         let named = |client: &Client| {
             client.client_id().as_str().contains(filter)
                 || client.client_name().is_some_and(|name| name.contains(filter))
         };
-        let mut found: Vec<_> =
-            clients.by_id.values().map(|(client, _)| client).filter(|client| named(client)).collect();
+        let mut found = Vec::new();
+        for shard in self.0.clients.by_id.iter() {
+            found.extend(read(shard).values().map(|(client, _)| client).filter(|client| named(client)).cloned());
+        }
         found.sort_by(|a, b| a.client_id().cmp(b.client_id()));
         let count = found.len();
-        Ok((found.into_iter().skip(skip).take(most).map(|client| Client::clone(client)).collect(), count))
+        Ok((found.into_iter().skip(skip).take(most).map(Arc::unwrap_or_clone).collect(), count))
     }
 
     async fn define_tenant(&self, tenant: TenantName) -> Result<(), BackendError> {
@@ -113,20 +152,21 @@ impl ClientRegistry for MemoryStore {
     }
 
     async fn define_role(&self, role: Role) -> Result<(), BackendError> {
-        self.clients_mut().define(&role);
+        self.insert_role(&role);
         Ok(())
     }
 
     async fn delete_role(&self, id: &RoleId) -> Result<bool, BackendError> {
-        let mut clients = self.clients_mut();
-        let defined = clients.roles.remove(id).is_some();
-        clients.resolve(id);
-        Ok(defined)
+        let clients = &self.0.clients;
+        let mut defined = write(&clients.defined);
+        let existed = defined.roles.remove(id).is_some();
+        clients.resolve(&defined, id);
+        Ok(existed)
     }
 
     async fn list_roles(&self, tenant: Option<&TenantName>) -> Result<Vec<Role>, BackendError> {
-        let clients = self.clients();
-        let listed = clients.roles.iter().filter(|(id, _)| id.tenant() == tenant.map(TenantName::as_str));
+        let defined = read(&self.0.clients.defined);
+        let listed = defined.roles.iter().filter(|(id, _)| id.tenant() == tenant.map(TenantName::as_str));
         Ok(listed.map(|(id, resources)| Role::from_parts(id.clone(), resources.clone())).collect())
     }
 

@@ -1,23 +1,23 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
+    sync::{Mutex, MutexGuard, RwLock},
 };
 
 use time::OffsetDateTime;
 
 use super::{
     super::{Claim, ReplayStore, TokenStore, registry::forgotten_uses, tokens::denied_until},
-    FORGOTTEN_AT_ONCE, MemoryStore,
+    FORGOTTEN_AT_ONCE, MemoryStore, Shards,
     expiring::{Expires, Expiring, LastBytes},
-    lock,
+    lock, read, write,
 };
 use crate::{BackendError, Claims, ClientId, TokenHash};
 
 #[derive(Default)]
 pub(super) struct Tokens {
-    /// Shared out by the first byte of the hash, so that mints seldom wait for one another.
-    shards: [Mutex<Shard>; 16],
+    /// Shared out by the first byte of the hash.
+    shards: Shards<Mutex<Shard>>,
     /// Up to when all tokens of a client are revoked: one entry for each client to which that ever happened.
     revoked: RwLock<HashMap<ClientId, OffsetDateTime>>,
     /// Until when it is remembered that a token was ended that is not kept here.
@@ -44,18 +44,13 @@ impl Expires for OffsetDateTime {
 
 impl Tokens {
     fn shard(&self, hash: &TokenHash) -> MutexGuard<'_, Shard> {
-        let ([first, ..], [shard, ..]) = (hash.as_bytes(), &self.shards);
-        // The index is always in range; to say so without an index that could panic takes another value.
-        lock(self.shards.get(usize::from(first % 16)).unwrap_or(shard))
-    }
-
-    fn denied_mut(&self) -> RwLockWriteGuard<'_, Expiring<OffsetDateTime, RandomState>> {
-        self.denied.write().unwrap_or_else(PoisonError::into_inner)
+        let [first, ..] = hash.as_bytes();
+        lock(self.shards.of(*first))
     }
 
     /// Whether a token has not been revoked with all others of its client.
     fn stands(&self, claims: &Claims) -> bool {
-        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        let revoked = read(&self.revoked);
         revoked.get(claims.client_id()).is_none_or(|at| claims.issued_at() > *at)
     }
 }
@@ -79,14 +74,14 @@ impl TokenStore for MemoryStore {
     }
 
     async fn revoke_all(&self, client_id: &ClientId, at: OffsetDateTime) -> Result<(), BackendError> {
-        let mut revoked = self.0.tokens.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let mut revoked = write(&self.0.tokens.revoked);
         let before = revoked.entry(client_id.clone()).or_insert(at);
         *before = at.max(*before);
         Ok(())
     }
 
     async fn deny(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-        let mut denied = self.0.tokens.denied_mut();
+        let mut denied = write(&self.0.tokens.denied);
         denied.forget_expired(claims.issued_at(), FORGOTTEN_AT_ONCE);
         let is_new = denied.get(jti).is_none();
         if is_new {
@@ -96,7 +91,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn is_denied(&self, jti: &TokenHash, claims: &Claims) -> Result<bool, BackendError> {
-        let denied = self.0.tokens.denied.read().unwrap_or_else(PoisonError::into_inner);
+        let denied = read(&self.0.tokens.denied);
         Ok(denied.get(jti).is_some() || !self.0.tokens.stands(claims))
     }
 
@@ -109,7 +104,7 @@ impl TokenStore for MemoryStore {
             claims.client_id() == client_id && claims.expires_at() > now && self.0.tokens.stands(claims)
         };
         let mut list = Vec::new();
-        for shard in &self.0.tokens.shards {
+        for shard in self.0.tokens.shards.iter() {
             list.extend(
                 lock(shard).iter().filter(|(_, claims)| live(claims)).map(|(hash, claims)| (*hash, claims.clone())),
             );
@@ -123,14 +118,14 @@ impl TokenStore for MemoryStore {
             left = false;
             // A few of each at a time: a mint that waits for one gets it while the purge is at the others. A lock that is taken
             // again at once is not given to who waits for it, for that one has to wake up first.
-            for shard in &self.0.tokens.shards {
+            for shard in self.0.tokens.shards.iter() {
                 let part = FORGOTTEN_AT_ONCE.min(most - purged);
                 let forgotten = lock(shard).forget_expired(now, part);
                 purged += forgotten;
                 left |= forgotten == part;
             }
             let part = FORGOTTEN_AT_ONCE.min(most - purged);
-            let forgotten = self.0.tokens.denied_mut().forget_expired(now, part);
+            let forgotten = write(&self.0.tokens.denied).forget_expired(now, part);
             purged += forgotten;
             left |= forgotten == part;
         }
@@ -163,10 +158,10 @@ mod tests {
             let claims = Claims::new(ClientId::parse("a").unwrap(), at, at);
             store.insert(TokenHash::of(&n.to_string()), claims).await.unwrap();
         }
-        let left = || store.0.tokens.shards.each_ref().map(|shard| lock(shard).iter().count());
+        let left = || store.0.tokens.shards.iter().map(|shard| lock(shard).iter().count()).collect::<Vec<_>>();
         let (before, now) = (left(), at + Duration::from_secs(60));
         assert_eq!(store.purge_expired(now, 16 * FORGOTTEN_AT_ONCE).await.unwrap(), 16 * FORGOTTEN_AT_ONCE);
-        assert_eq!(left(), before.map(|count| count - FORGOTTEN_AT_ONCE));
+        assert_eq!(left(), before.iter().map(|count| count - FORGOTTEN_AT_ONCE).collect::<Vec<_>>());
         assert_eq!(store.purge_expired(now, usize::MAX).await.unwrap(), 10_000 - 16 * FORGOTTEN_AT_ONCE);
     }
 
