@@ -47,8 +47,9 @@ pub(super) async fn read<B: Body + 'static>(body: B, length: Option<u64>, limit:
     }
     let mut body = pin!(body);
     let mut read = Zeroizing::new(Vec::new());
-    // Who says that nothing follows is not asked again: that is one turn less for nearly every request.
-    while !body.is_end_stream() {
+    // Who says that nothing follows, and has given as much as was announced, is not asked again: that is one turn less for nearly every
+    // request. A body that was reset says so too, so who has announced nothing has to say in a turn of its own that this is the end.
+    while length == 0 || read.len() < length || !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
         let frame = frame.map_err(|_| NotRead::BrokenOff)?;
         // What is no data is trailers, which nothing here looks at.
@@ -57,7 +58,7 @@ pub(super) async fn read<B: Body + 'static>(body: B, length: Option<u64>, limit:
             return Err(NotRead::TooLong);
         }
         // What comes in one piece is looked at where it is, which leaves no copy of it to be zeroed.
-        if read.is_empty() && body.is_end_stream() {
+        if read.is_empty() && length > 0 && data.remaining() >= length && body.is_end_stream() {
             let piece: &mut dyn Any = &mut data;
             if let Some(piece) = piece.downcast_mut() {
                 return Ok(Whole::InPlace(mem::take(piece)));
@@ -72,7 +73,8 @@ pub(super) async fn read<B: Body + 'static>(body: B, length: Option<u64>, limit:
             data.advance(len);
         }
     }
-    Ok(Whole::Copied(read))
+    // RFC 9110 §8.6: what is shorter than it was announced to be is not all of it.
+    if read.len() < length { Err(NotRead::BrokenOff) } else { Ok(Whole::Copied(read)) }
 }
 
 /// Makes room for `more` bytes, for `least` in all, and leaves nothing behind where the others were.
@@ -133,6 +135,16 @@ mod tests {
             let read = read(Parts(all.into_iter()), None, 10).await.map(|body| body.len());
             assert_eq!(read, expected);
         }
+        for (all, announced, expected) in [
+            (vec![data(3)], 10, Err(NotRead::BrokenOff)),
+            (vec![], 10, Err(NotRead::BrokenOff)),
+            (vec![data(3), data(7)], 10, Ok(10)),
+            (vec![data(10)], 10, Ok(10)),
+            (vec![data(10)], 0, Ok(10)),
+        ] {
+            let read = read(Parts(all.into_iter()), Some(announced), 10).await.map(|body| body.len());
+            assert_eq!(read, expected, "{announced}");
+        }
         assert_eq!(*read(Empty::<Bytes>::new(), None, 1).await.unwrap(), *b"");
         assert_eq!(*read(Full::new(&b"grant"[..]), Some(5), 5).await.unwrap(), *b"grant");
     }
@@ -160,6 +172,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn rfc9110_8_6_a_body_that_was_reset_is_not_whole_though_it_says_that_it_has_ended() {
+        struct Reset(u8);
+
+        impl Body for Reset {
+            type Data = Bytes;
+            type Error = &'static str;
+
+            fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Part>> {
+                self.0 += 1;
+                Poll::Ready(Some(if self.0 == 1 { data(3) } else { Err("reset") }))
+            }
+
+            fn is_end_stream(&self) -> bool {
+                self.0 > 0
+            }
+        }
+
+        for announced in [None, Some(0), Some(4), Some(10)] {
+            assert_eq!(read(Reset(0), announced, 10).await.err(), Some(NotRead::BrokenOff), "{announced:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_body_that_says_that_it_has_ended_is_not_asked_again() {
         struct Once(Option<Bytes>);
 
@@ -179,11 +214,10 @@ mod tests {
             }
         }
 
-        assert_eq!(*read(Once(Some(Bytes::from_static(b"grant"))), None, 10).await.unwrap(), *b"grant");
-        assert_eq!(*read(Once(None), None, 10).await.unwrap(), *b"");
+        assert_eq!(*read(Once(Some(Bytes::from_static(b"grant"))), Some(5), 10).await.unwrap(), *b"grant");
 
         let sent = Bytes::from(vec![b'x'; 10]);
-        let whole = read(Once(Some(sent.clone())), None, 10).await.unwrap();
+        let whole = read(Once(Some(sent.clone())), Some(10), 10).await.unwrap();
         assert_eq!(whole.as_ptr(), sent.as_ptr(), "what comes in one piece is copied");
         assert_eq!(read(Once(Some(sent)), None, 9).await.err(), Some(NotRead::TooLong));
     }
