@@ -1,6 +1,9 @@
 //! SHA-256 (FIPS 180-4) of the short texts that every mint has: a secret with its salt, and a token.
 
+use std::{mem::MaybeUninit, slice};
+
 use sha2::{Digest as _, Sha256, block_api::compress256};
+use zeroize::Zeroizing;
 
 /// What the hash is before the first block (§5.3.3).
 const INITIAL: [u32; 8] =
@@ -19,7 +22,9 @@ pub(super) fn sha256<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
 /// hash.
 fn of_one_block<const N: usize>(parts: [&[u8]; N]) -> Option<[u8; 32]> {
     // §5.1.1: after the message a bit that is set, and in the last eight bytes the number of its bits.
-    let (mut block, mut len) = ([0; 64], 0);
+    // What may not have been written is zeroed at once, and an array byte by byte, which takes as long as the rest.
+    let mut memory = Zeroizing::new(MaybeUninit::uninit());
+    let (block, mut len) = (memory.write([0; 64]), 0);
     for part in parts {
         block.get_mut(len..)?.get_mut(..part.len())?.copy_from_slice(part);
         len += part.len();
@@ -28,11 +33,11 @@ fn of_one_block<const N: usize>(parts: [&[u8]; N]) -> Option<[u8; 32]> {
         return None;
     }
     *block.get_mut(len)? = 0x80;
-    let [.., high, low] = &mut block;
+    let [.., high, low] = block;
     [*high, *low] = u16::try_from(8 * len).ok()?.to_be_bytes();
 
     let (mut state, mut hash) = (INITIAL, [0; 32]);
-    compress256(&mut state, &[block]);
+    compress256(&mut state, slice::from_ref(block));
     hash.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
     Some(hash)
 }
