@@ -111,7 +111,11 @@ fn flaw(token68: &[u8]) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT, prelude::BASE64_STANDARD};
+    use base64::{
+        Engine as _,
+        engine::general_purpose::STANDARD_PAD_INDIFFERENT,
+        prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -144,6 +148,21 @@ mod tests {
             assert!(parse(format!("{scheme}   YTpi ")).is_ok(), "{scheme}");
         }
         assert!(parse("Basic YTpiYg").is_ok(), "without padding");
+    }
+
+    #[test]
+    fn rfc4648_3_3_each_byte_at_each_place_is_what_it_is_for_a_peer() {
+        let good = BASE64_STANDARD.encode([0xA5; 60]).into_bytes();
+        for place in 0..good.len() {
+            for byte in 0..=u8::MAX {
+                let mut text = good.clone();
+                text[place] = byte;
+                let peer = STANDARD_PAD_INDIFFERENT.decode(&text).ok();
+                assert_eq!(undo_base64(&text).map(|bytes| bytes.to_vec()), peer, "{place} {byte}");
+                let peer = BASE64_URL_SAFE_NO_PAD.decode(&text).ok();
+                assert_eq!(base64_simd::URL_SAFE_NO_PAD.decode_to_vec(&text).ok(), peer, "{place} {byte}");
+            }
+        }
     }
 
     #[test]
