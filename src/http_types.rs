@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 use crate::{
     Reply, Request, Source,
     reply::{JSON, NOT_KEPT},
-    request::Field,
 };
 
 impl<'a> Request<'a> {
@@ -29,7 +28,7 @@ impl<'a> Request<'a> {
         let request = Self::new(parts.method.as_str(), received_at).path(parts.uri.path()).query(parts.uri.query());
         let mut request = request.source(source);
         for (name, value) in &parts.headers {
-            // As names and not as text, which takes longer.
+            // The fields that `Request::headers` picks; as names and not as text, which takes longer.
             let field = match name {
                 name if *name == AUTHORIZATION => &mut request.authorization,
                 name if *name == CONTENT_TYPE => &mut request.content_type,
@@ -37,7 +36,7 @@ impl<'a> Request<'a> {
                 name if *name == IF_NONE_MATCH => &mut request.if_none_match,
                 _ => continue,
             };
-            *field = if matches!(field, Field::Absent) { Field::Once(value.as_bytes()) } else { Field::Repeated };
+            *field = field.add(value.as_bytes());
         }
         request
     }
@@ -89,7 +88,7 @@ pub(crate) fn into_response<B>(reply: Reply, body: impl FnOnce(Vec<u8>) -> B) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, Error, now};
+    use crate::{Config, Error, now, request::Field};
 
     #[test]
     fn everything_of_a_request() {

@@ -75,7 +75,7 @@ impl<'a> Field<'a> {
     }
 
     #[inline]
-    const fn add(self, value: &'a [u8]) -> Self {
+    pub(crate) const fn add(self, value: &'a [u8]) -> Self {
         match self {
             Self::Absent => Self::Once(value),
             Self::Once(_) | Self::Repeated => Self::Repeated,
@@ -166,7 +166,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    // In any case: the names of fields are nearly always known where this is called, and then little of it is left.
+    // `from_parts` in `http_types` picks the same fields. In any case: the names of fields are nearly always known where this is called, and then little of it is left.
     #[inline(always)]
     fn add(&mut self, name: &str, value: &'a [u8]) {
         let field = if name.eq_ignore_ascii_case("authorization") {

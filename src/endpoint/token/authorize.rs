@@ -165,7 +165,7 @@ impl AuthorizedRequest {
     }
 
     /// The same as it goes out, with what is left of the quota that has the least left.
-    pub(super) fn reply(&self, access_token: &AccessToken, rate_limit: Option<&RateLimit>) -> Reply {
+    pub(super) fn reply(self, access_token: &AccessToken, rate_limit: Option<&RateLimit>) -> Reply {
         let reply = reply(access_token, self.lifetime.as_secs(), self.claims.scope().map(Scope::as_str));
         match rate_limit {
             Some(limit) => reply.with_rate_limit(limit),

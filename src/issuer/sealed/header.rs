@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use time::OffsetDateTime;
 
 use super::{epochs::EpochId, key::KeyId};
@@ -44,7 +44,7 @@ impl Header {
 
     /// No other token has this epoch and this nonce, or it would have been sealed with the same key and nonce.
     pub(super) fn jti(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(joined::<2, { 8 + 12 }>([&self.epoch, &self.nonce]))
+        URL_SAFE_NO_PAD.encode_to_string(joined::<2, { 8 + 12 }>([&self.epoch, &self.nonce]))
     }
 }
 
