@@ -127,6 +127,7 @@ impl ClientRegistry for MemoryStore {
     }
 
     async fn delete(&self, client_id: &ClientId) -> Result<bool, BackendError> {
+        // Between what an update looks at and what it writes there is no deletion, or the client would come back.
         let _defined = write(&self.0.clients.defined);
         Ok(write(self.0.clients.shard(client_id.as_str())).remove(client_id).is_some())
     }
