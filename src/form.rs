@@ -56,11 +56,9 @@ pub(crate) fn parameters<'a>(
     // Nothing is encoded in most forms, and one look at the whole spares one at each part.
     let is_plain = is_plain(form.as_bytes());
     for (name, value) in pairs(form) {
-        let value = Encoded { text: value, is_plain };
-        match is_plain {
-            _ if value.text.is_empty() => drop(Encoded { text: name, is_plain }.decode()?),
-            true => take(name, value)?,
-            false => take(&decode(name)?, value)?,
+        let name = Encoded { text: name, is_plain }.decode()?;
+        if !value.is_empty() {
+            take(&name, Encoded { text: value, is_plain })?;
         }
     }
     Ok(())
