@@ -370,6 +370,29 @@ async fn a_failing_backend_is_503_without_detail() {
 }
 
 #[tokio::test]
+async fn rfc6749_5_1_the_steps_and_the_handler_say_the_same() {
+    let (store, config) = (store(SecretClass::Generated), Config::default());
+    let random = RandomSource::from_fn(|bytes| {
+        bytes.fill(7);
+        Ok(())
+    });
+    let issuer = crate::OpaqueIssuer::new(store.clone()).with_random(random);
+    let (authorization, form) = (basic("known:right"), [GRANT, b"&scope=tenant:acme"].concat());
+    let request = Request::new("POST", OffsetDateTime::UNIX_EPOCH).header("Content-Type", FORM).body(&form);
+    let request = request.header("Authorization", authorization.as_bytes());
+
+    let step = TokenRequest::parse(&request, &config).unwrap();
+    let client = store.find_client(step.client_id()).await.unwrap();
+    let step = step.authenticate(client, &config).unwrap().authorize(&[], &config).unwrap();
+    let token = issuer.issue(step.claims()).await.unwrap();
+    let by_steps = Reply::from(step.respond(token));
+
+    let at_once = handle_token_request(&AuthorizationServer::new(store, issuer, config), &request).await;
+    assert_eq!((by_steps.status(), by_steps.body()), (200, at_once.body()));
+    assert!(at_once.status() == 200 && by_steps.headers().eq(at_once.headers()));
+}
+
+#[tokio::test]
 async fn time_and_randomness_come_from_outside() {
     let random = || {
         RandomSource::from_fn(|bytes| {
